@@ -1,0 +1,122 @@
+# IPC Lab. `make help` lists what you would type.
+
+# ---- settings; give them on the command line --------------------------------
+# DEV=1      warnings are errors
+# SAN=...    address, undefined or thread: built into build/SAN
+# V=1        show whole commands
+# PREFIX, DESTDIR   where `make install` puts the programs
+
+PREFIX  ?= /usr/local
+bindir  = $(PREFIX)/bin
+INSTALL ?= install
+VERSION = 0.1.0
+
+CFLAGS ?= -O2 -g
+WARN = -Wall -Wextra -Wpedantic -Wshadow -Wvla -Wformat=2 -Wstrict-prototypes \
+       -Wmissing-prototypes -Wwrite-strings -Wconversion
+ifeq ($(DEV),1)
+WARN += -Werror
+endif
+
+BUILD = build$(if $(SAN),/$(SAN))
+ifeq ($(SAN),)
+else ifeq ($(SAN),address)
+SANFLAGS = -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=all
+else ifeq ($(SAN),undefined)
+SANFLAGS = -fsanitize=undefined -fno-sanitize-recover=all
+else ifeq ($(SAN),thread)
+SANFLAGS = -fsanitize=thread
+else
+$(error SAN is address, undefined or thread, not '$(SAN)')
+endif
+
+# Asked when they are used, not when this file is read: `make deps` may just
+# have installed what they ask for.
+CJSON_CFLAGS = $(shell pkg-config --cflags libcjson 2>/dev/null)
+CJSON_LIBS   = $(shell pkg-config --libs libcjson 2>/dev/null || echo -lcjson)
+CUNIT_LIBS   = $(shell pkg-config --libs cunit 2>/dev/null || echo -lcunit)
+REVISION     = $(shell git describe --always --dirty 2>/dev/null || echo unknown)
+
+ALL_CFLAGS = -std=c11 -D_POSIX_C_SOURCE=200809L -Icommon -Ibench -Itests -MMD \
+             -MP -pthread $(WARN) $(CFLAGS) $(SANFLAGS) $(CJSON_CFLAGS)
+LDLIBS = $(CJSON_LIBS) -lrt
+
+# ---- what is built from what --------------------------------------------------
+
+CHAPTERS = pipe/pipe fifo/fifo mqueue/mqueue mqueue/limits shm/shm socket/socket
+LIB = $(CHAPTERS) $(addprefix common/, transport rundir slots wait frame cframe \
+      crc32 utf8 timestamp json schedule journal store wire server client)
+TESTS = test_schedule test_journal test_store test_wire test_server conformance
+
+obj = $(addprefix $(BUILD)/obj/, $(addsuffix .o, $(1)))
+LIB_A = $(BUILD)/libipclab.a
+TEST_BINS = $(addprefix $(BUILD)/tests/, $(TESTS))
+SOURCES = $(LIB) $(addprefix tests/, harness world faults $(TESTS))
+
+all: $(LIB_A)
+
+$(TEST_BINS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o \
+              $(BUILD)/obj/tests/harness.o $(LIB_A)
+$(BUILD)/tests/conformance: $(call obj,tests/world tests/faults)
+$(TEST_BINS): LDLIBS += $(CUNIT_LIBS)
+
+# Calls that a test makes fail, or stop half-way: they go through the test.
+wrap = $(addprefix -Wl$(comma)--wrap=,$(1))
+comma = ,
+$(BUILD)/tests/test_journal: LDFLAGS += $(call wrap,fdatasync ftruncate)
+$(BUILD)/tests/test_store: LDFLAGS += $(call wrap,fdatasync)
+$(BUILD)/tests/conformance: LDFLAGS += $(call wrap,read write writev sendmsg \
+    mq_send mq_timedsend sem_post)
+
+$(LIB_A): $(call obj,$(LIB))
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(TEST_BINS):
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -pthread $(CFLAGS) $(SANFLAGS) $(LDFLAGS) -o $@ \
+	    $(filter %.o,$^) $(LIB_A) $(LDLIBS)
+
+$(BUILD)/obj/%.o: %.c | $(BUILD)/found
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) $(DEFS) -c -o $@ $<
+
+# One clear sentence instead of a page of compiler errors.
+$(BUILD)/found: | $(filter deps,$(MAKECMDGOALS))
+	$(Q)mkdir -p $(@D)
+	$(Q)for h in cjson/cJSON.h bsd/sys/tree.h; do \
+	    echo "#include <stdio.h>\n#include <$$h>" | \
+	    $(CC) $(CJSON_CFLAGS) -E -x c - >/dev/null 2>&1 || { \
+	    echo "make: <$$h> is missing. Type: make deps" >&2; exit 1; }; done
+	$(Q)touch $@
+
+-include $(patsubst %.o,%.d,$(call obj,$(SOURCES)))
+
+# ---- what you would type --------------------------------------------------------
+
+test: all $(TEST_BINS)
+	$(Q)sh tests/run.sh $(BUILD)/tests $(TESTS)
+
+clean:
+	rm -rf build
+
+# Installs through apt what is missing for build, tests and benchmark.
+PACKAGES = gcc libc6-dev make pkg-config libcjson-dev libcunit1-dev libbsd-dev
+
+deps:
+	$(Q)sh .ci/deps $(PACKAGES)
+
+help:
+	@echo "make deps         install what is missing (Debian, Ubuntu)"
+	@echo "make              build build/ipclab and build/ipcbench"
+	@echo "make test         run all tests"
+	@echo "make clean        remove build/"
+	@echo "settings: DEV=1  SAN=address|undefined|thread  V=1  CC=clang"
+
+.PHONY: all test clean deps help
+.DELETE_ON_ERROR:
+
+Q = $(if $(V),,@)
+say = @$(if $(V),:,echo "$(1) $(patsubst $(BUILD)/%,%,$(2))")

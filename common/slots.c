@@ -1,0 +1,332 @@
+/*
+ * slots.c - byte locks; see slots.h
+ *
+ * Layout of the lock file: one line of text in the first INFO_SIZE bytes, and
+ * from there a 4-byte counter for each slot, its generation, written only by
+ * the client that holds the slot's lock. Locks are on byte numbers; they have
+ * nothing to do with what the bytes contain.
+ *
+ * It needs _GNU_SOURCE for F_OFD_SETLK.
+ */
+#define _GNU_SOURCE
+#include "slots.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define INFO_SIZE   128 /* bytes for the line of text */
+#define SERVER_BYTE 0
+#define SLOT_BYTE   1 /* slot i locks byte SLOT_BYTE + i */
+
+/* ---- locks -------------------------------------------------------------- */
+
+static struct flock one_byte(short type, off_t byte)
+{
+    struct flock l = {.l_type = type,
+                      .l_whence = SEEK_SET,
+                      .l_start = byte,
+                      .l_len = 1};
+
+    return l;
+}
+
+static int lock_byte(int fd, off_t byte)
+{
+    struct flock l = one_byte(F_WRLCK, byte);
+
+    return fcntl(fd, F_OFD_SETLK, &l) < 0 ? -errno : 0;
+}
+
+/* Somebody else holds it. (Our own lock never stands in our way.) */
+static bool is_locked(int fd, off_t byte)
+{
+    struct flock l = one_byte(F_WRLCK, byte);
+
+    return fcntl(fd, F_OFD_GETLK, &l) == 0 && l.l_type != F_UNLCK;
+}
+
+/* ---- the file ----------------------------------------------------------- */
+
+static int read_info(int fd, struct slots_info *info)
+{
+    char line[INFO_SIZE + 1];
+    ssize_t n = pread(fd, line, INFO_SIZE, 0);
+
+    if (n < 0)
+        return -errno;
+    line[n] = '\0';
+    if (sscanf(line, "pid %ld clients %u depth %u max_msg %zu", &info->pid,
+               &info->clients, &info->depth, &info->max_msg) != 4)
+        return -ENOENT; /* its server hasn't come as far as slots_ready */
+    return 0;
+}
+
+/* True when the name still leads to the file that is open as fd. */
+static bool same_file(int dir, const char *file, int fd)
+{
+    struct stat a, b;
+
+    return fstat(fd, &a) == 0 &&
+           fstatat(dir, file, &b, AT_SYMLINK_NOFOLLOW) == 0 &&
+           a.st_ino == b.st_ino && a.st_dev == b.st_dev;
+}
+
+void slots_name(char name[SLOTS_FILE_MAX], const struct slots *s, int slot)
+{
+    if (slot < 0)
+        snprintf(name, SLOTS_FILE_MAX, "%s", s->stem);
+    else
+        snprintf(name, SLOTS_FILE_MAX, "%.50s.%d", s->stem, slot);
+}
+
+void slots_object(char object[RUNDIR_OBJECT_MAX], const struct slots *s,
+                  int slot)
+{
+    char name[SLOTS_FILE_MAX];
+
+    slots_name(name, s, slot);
+    rundir_object(object, s->dir, name);
+}
+
+/* The lock file's name. */
+static void lock_name(char file[SLOTS_FILE_MAX], const struct slots *s)
+{
+    snprintf(file, SLOTS_FILE_MAX, "%.50s.lock", s->stem);
+}
+
+/* The runtime folder and the names in it: 0 or -errno. */
+static int begin(struct slots *s, const struct tp_opts *opts,
+                 const char *transport)
+{
+    *s = (struct slots){.fd = -1, .clients = opts->clients};
+    snprintf(s->stem, sizeof s->stem, "%s.%s", opts->name, transport);
+    s->dir = rundir_open(opts);
+    return s->dir < 0 ? s->dir : 0;
+}
+
+/* ---- coming ------------------------------------------------------------- */
+
+/*
+ * One attempt to hold byte 0 of a new file: 1 done, 0 try again, or -errno.
+ *
+ * Why two starters can't both win: whoever holds byte 0 of the file that the
+ * name leads to is the server. A starter that finds an old file removes its
+ * name *while holding its byte 0*; so the other one either fails to lock, or
+ * locks a file that has no name any more, sees that, and tries again.
+ */
+static int try_serve(struct slots *s, const char *file)
+{
+    struct stat st;
+    int fd, err;
+
+    fd = openat(s->dir, file, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return -errno;
+    err = lock_byte(fd, SERVER_BYTE);
+    if (err) {
+        close(fd);
+        return err == -EAGAIN || err == -EACCES ? -EADDRINUSE : err;
+    }
+    if (!same_file(s->dir, file, fd) || fstat(fd, &st) < 0) {
+        close(fd);
+        return 0;
+    }
+    if (st.st_size > 0) { /* a dead server's: its clients may still hold it */
+        (void)unlinkat(s->dir, file, 0); /* the next attempt will tell */
+        close(fd);
+        return 0;
+    }
+    s->fd = fd;
+    return 1;
+}
+
+int slots_serve(struct slots *s, const struct tp_opts *opts,
+                const char *transport)
+{
+    char file[SLOTS_FILE_MAX];
+    int got = begin(s, opts, transport);
+
+    if (got < 0)
+        return got;
+    lock_name(file, s);
+    /* Each further attempt needs another starter to have got ahead of us. */
+    for (int i = 0; i < 100 && got == 0; i++)
+        got = try_serve(s, file);
+    if (got == 1)
+        return 0;
+    slots_drop(s);
+    return got < 0 && got != -EADDRINUSE
+               ? got
+               : tp_why(opts, -EADDRINUSE, "a live server has this name");
+}
+
+int slots_ready(struct slots *s, const struct tp_server *base)
+{
+    char line[INFO_SIZE];
+    int n = snprintf(line, sizeof line,
+                     "pid %ld clients %u depth %u max_msg %zu\n",
+                     (long)getpid(), base->clients, base->depth, base->max_msg);
+
+    /* One write: a client sees all of the line or none of it. */
+    return pwrite(s->fd, line, (size_t)n, 0) == n ? 0 : -EIO;
+}
+
+static off_t generation_at(unsigned slot)
+{
+    return INFO_SIZE + (off_t)slot * (off_t)sizeof(uint32_t);
+}
+
+/* The generation of the last client that took this slot. */
+static uint32_t generation_of(const struct slots *s, unsigned slot)
+{
+    uint32_t g = 0;
+
+    /* Beyond the end of the file: nobody has had this slot yet. */
+    if (pread(s->fd, &g, sizeof g, generation_at(slot)) != (ssize_t)sizeof g)
+        return 0;
+    return g;
+}
+
+/* Locks the first free slot: 0, or -EBUSY. */
+static int take_slot(struct slots *s)
+{
+    for (s->slot = 0; s->slot < s->clients; s->slot++) {
+        int err = lock_byte(s->fd, SLOT_BYTE + (off_t)s->slot);
+
+        if (err == -EAGAIN || err == -EACCES)
+            continue;
+        if (err)
+            return err;
+        s->generation = (generation_of(s, s->slot) + 1) & 0xffffff;
+        if (pwrite(s->fd, &s->generation, sizeof s->generation,
+                   generation_at(s->slot)) != (ssize_t)sizeof s->generation)
+            return -EIO;
+        return 0;
+    }
+    return -EBUSY;
+}
+
+int slots_join(struct slots *s, const struct tp_opts *opts,
+               const char *transport, struct tp_client *base)
+{
+    struct slots_info info = {0};
+    char file[SLOTS_FILE_MAX];
+    int err = begin(s, opts, transport);
+
+    if (err)
+        return err;
+    lock_name(file, s);
+    s->fd = openat(s->dir, file, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+    err = s->fd < 0 ? -errno : read_info(s->fd, &info);
+    if (!err && !slots_server_alive(s))
+        err = -ENOENT;
+    s->clients = info.clients;
+    base->max_msg = info.max_msg;
+    base->depth = info.depth;
+    if (!err)
+        err = take_slot(s);
+    if (!err)
+        return 0;
+    slots_drop(s);
+    if (err == -EBUSY)
+        return tp_why(opts, err, "all %u client slots are taken",
+                      info.clients);
+    return err == -ENOENT ? tp_why(opts, err, "nobody serves here") : err;
+}
+
+/* ---- who is there ------------------------------------------------------- */
+
+bool slots_server_alive(const struct slots *s)
+{
+    return is_locked(s->fd, SERVER_BYTE);
+}
+
+bool slots_server_left(struct slots *s, struct wait *w)
+{
+    if (!s->left && wait_look(w))
+        s->left = !slots_server_alive(s);
+    return s->left;
+}
+
+int slots_meet(struct slots *s, unsigned slot, uint32_t generation)
+{
+    bool known = slot < s->clients && s->known >> slot & 1;
+
+    if (known && s->known_generation[slot] == generation)
+        return 1;
+    if (slot >= s->clients || generation_of(s, slot) != generation)
+        return -EPROTO;
+    if (known)
+        return -EPIPE;
+    s->known |= UINT64_C(1) << slot;
+    s->known_generation[slot] = generation;
+    return 0;
+}
+
+tp_peer slots_part(struct slots *s, unsigned slot)
+{
+    s->known &= ~(UINT64_C(1) << slot);
+    return peer_of(slot, s->known_generation[slot]);
+}
+
+bool slots_knows(const struct slots *s, tp_peer peer)
+{
+    unsigned slot = peer_slot(peer);
+
+    return slot < s->clients && s->known >> slot & 1 &&
+           peer_of(slot, s->known_generation[slot]) == peer;
+}
+
+int slots_dead(struct slots *s)
+{
+    int64_t now = wait_now();
+
+    if (now < s->look)
+        return -1;
+    for (unsigned i = 0; i < s->clients; i++)
+        if (s->known >> i & 1 && !is_locked(s->fd, SLOT_BYTE + (off_t)i))
+            return (int)i; /* and look again at once: there may be more */
+    s->look = now + (int64_t)TP_NOTICE_MS * 1000000;
+    return -1;
+}
+
+/* ---- leaving ------------------------------------------------------------ */
+
+void slots_drop(struct slots *s)
+{
+    if (s->fd >= 0)
+        close(s->fd);
+    if (s->dir >= 0)
+        close(s->dir);
+    s->fd = s->dir = -1;
+}
+
+void slots_close(struct slots *s)
+{
+    char file[SLOTS_FILE_MAX];
+
+    if (s->fd >= 0) { /* still ours: we hold its byte 0 until the drop */
+        lock_name(file, s);
+        (void)unlinkat(s->dir, file, 0); /* gone already is as good */
+    }
+    slots_drop(s);
+}
+
+/* ---- for people --------------------------------------------------------- */
+
+int slots_look(int dir, const char *file, struct slots_info *info)
+{
+    int fd = openat(dir, file, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+    int alive;
+
+    if (fd < 0)
+        return -errno;
+    *info = (struct slots_info){0};
+    (void)read_info(fd, info); /* no line: a server that never got ready */
+    alive = is_locked(fd, SERVER_BYTE);
+    close(fd);
+    return alive;
+}

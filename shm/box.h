@@ -1,0 +1,76 @@
+/*
+ * box.h - one message, handed over through shared memory
+ *
+ * The writer fills in the bytes and the length and then stores the ticket; the
+ * reader looks at the ticket first. Two processes on two CPUs don't see each
+ * other's stores in program order by themselves: the release store and the
+ * acquire load of the ticket make it so for this one pair (C11, 7.17.3).
+ *
+ *      writer                              reader
+ *      payload = ...                       ticket (acquire) == expected?
+ *      len = ...                             then len and payload are the
+ *      ticket = n (release)                  ones that were written before it
+ */
+#ifndef IPCLAB_SHM_BOX_H
+#define IPCLAB_SHM_BOX_H
+
+#include <errno.h>
+#include <semaphore.h>
+#include <stdalign.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/types.h>
+
+#define SHM_LINE 64 /* bytes of a cache line on most machines */
+
+_Static_assert(ATOMIC_LLONG_LOCK_FREE == 2,
+               "a lock inside an atomic would be another one in each process");
+
+/* Ticket, length, bell and the first bytes of the payload share a cache line:
+ * to hand over a short message moves one line from CPU to CPU. */
+struct shm_box {
+    alignas(SHM_LINE) _Atomic uint64_t ticket; /* makes the rest visible */
+    _Atomic uint32_t len; /* payload bytes; not to be trusted */
+    sem_t bell;           /* for who waits on this box: a hint */
+    uint8_t payload[];    /* max_msg bytes */
+};
+
+/* Bytes from one box to the next. */
+static inline size_t shm_box_size(size_t max_msg)
+{
+    size_t bytes = offsetof(struct shm_box, payload) + max_msg;
+
+    return (bytes + SHM_LINE - 1) / SHM_LINE * SHM_LINE;
+}
+
+static inline uint64_t shm_box_ticket(const struct shm_box *box)
+{
+    return atomic_load_explicit(&box->ticket, memory_order_acquire);
+}
+
+static inline void shm_box_put(struct shm_box *box, uint64_t ticket,
+                               const void *buf, size_t len)
+{
+    memcpy(box->payload, buf, len);
+    atomic_store_explicit(&box->len, (uint32_t)len, memory_order_relaxed);
+    atomic_store_explicit(&box->ticket, ticket, memory_order_release);
+}
+
+/* The message's length; -EPROTO an impossible one; -EMSGSIZE. The length is
+ * read once: its writer could change it between our check and our use. */
+static inline ssize_t shm_box_take(struct shm_box *box, size_t max_msg,
+                                   void *buf, size_t cap)
+{
+    size_t len = atomic_load_explicit(&box->len, memory_order_relaxed);
+
+    if (len == 0 || len > max_msg)
+        return -EPROTO;
+    if (len > cap)
+        return -EMSGSIZE;
+    memcpy(buf, box->payload, len);
+    return (ssize_t)len;
+}
+
+#endif

@@ -1,0 +1,433 @@
+/*
+ * shm.c - POSIX shared memory with semaphores
+ *
+ * Both processes map the same pages: what one stores, the other loads, and the
+ * kernel never sees it. What is left to do is everything that the other four
+ * mechanisms do for us: to say that there is a message, in which order the
+ * bytes became visible, and how to sleep until something happens.
+ *
+ *      /ipclab-UID-HASH-INSTANCE                   (one segment)
+ *      +----------+--------------------+---------------------+----
+ *      | head     | slot 0             | slot 1              | ...
+ *      | doorbell | request   reply    | request   reply     |
+ *      | rung     | box ->    <- box   | box ->    <- box    |
+ *      +----------+--------------------+---------------------+----
+ *
+ *      client i                                 server
+ *      copy the request into its box
+ *      box.ticket = n          (release)
+ *      rung |= bit i, post doorbell      ->     wait for doorbell
+ *                                               take the bits of rung
+ *                                               box.ticket == n? (acquire)
+ *                                               copy the request out
+ *                                               copy the reply into its box
+ *      wait for bell           <-  post bell    box.ticket = n  (release)
+ *      box.ticket == n? (acquire)
+ *
+ * The semaphores are signals, never locks: a process that is killed can't hold
+ * one. They are hints, too. What counts is a box's ticket: the generation of
+ * the slot in the high 32 bits and the number of the request in the low ones.
+ * A ticket that isn't the expected one is no message; a lost hint costs one
+ * slice of LOOK_MS, since the server then looks at every slot.
+ *
+ * sem_post(3) enters the kernel only when somebody sleeps, and sem_wait only
+ * when there is nothing: so the same code blocks and spins.
+ *
+ * No lost wake-up: the client sets its bit *before* it posts, the server takes
+ * the bits *after* its wait returned. A bit set too late for that look has its
+ * post still to come, and the next wait won't sleep.
+ *
+ * System calls: shm_open, posix_fallocate, mmap, munmap, shm_unlink; futex
+ * inside sem_wait, sem_clockwait and sem_post when there is reason to sleep.
+ * Left out on purpose: a mutex in the segment (its holder may die; a robust
+ * one would say EOWNERDEAD); huge pages; a ring of requests (depth).
+ *
+ * Read shm_overview(7), sem_overview(7), futex(7).
+ */
+#include "box.h"
+#include "slots.h"
+#include "wait.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define SHM_CEILING (1024 * 1024) /* bytes a message, opts.max_msg at most */
+#define SHM_USUAL   (64 * 1024)
+#define LOOK_MS     100 /* the server looks at every slot at least so often */
+
+/* The segment's first page. Boxes follow, two for each slot. */
+struct shm_head {
+    alignas(SHM_LINE) _Atomic uint64_t rung; /* bit i: look at slot i */
+    sem_t doorbell;                          /* posted by every client */
+};
+
+struct shm_server {
+    struct tp_server base;
+    struct wait_policy policy;
+    struct slots slots;
+    struct shm_head *head; /* the mapping, owned */
+    size_t size;           /* its bytes */
+    uint64_t ready;        /* bits taken from `rung`, still to look at */
+    unsigned last;         /* slot served last: go on behind it */
+    uint64_t ticket[TP_CLIENTS_MAX]; /* of the last request of each slot */
+};
+
+struct shm_client {
+    struct tp_client base;
+    struct wait_policy policy;
+    struct slots slots;
+    struct shm_head *head; /* the mapping, owned */
+    size_t size;
+    struct shm_box *request, *reply; /* ours, in the mapping */
+    uint64_t ticket;                 /* of the last request sent */
+    uint64_t taken;                  /* of the last reply received */
+    bool gone;                       /* the server has left */
+};
+
+/* ---- helpers ------------------------------------------------------------ */
+
+static int shm_probe(char *why, size_t cap)
+{
+    if (access("/dev/shm", W_OK) == 0)
+        return 0;
+    snprintf(why, cap, "/dev/shm is missing or read-only; mount a tmpfs there");
+    return -errno;
+}
+
+static size_t segment_size(unsigned clients, size_t max_msg)
+{
+    return sizeof(struct shm_head) + 2 * clients * shm_box_size(max_msg);
+}
+
+enum direction { REQUEST, REPLY };
+
+static struct shm_box *box_of(struct shm_head *h, size_t max_msg, unsigned slot,
+                              enum direction d)
+{
+    return (struct shm_box *)((uint8_t *)(h + 1) +
+                              (2 * slot + d) * shm_box_size(max_msg));
+}
+
+/* Map the segment of fd, which is closed in any case. NULL with errno. */
+static struct shm_head *map(int fd, size_t size)
+{
+    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+    close(fd); /* a mapping doesn't need its descriptor: mmap(2) */
+    return p == MAP_FAILED ? NULL : p;
+}
+
+/* ---- server ------------------------------------------------------------- */
+
+static void shm_srv_drop(struct tp_server *srv)
+{
+    struct shm_server *s = (struct shm_server *)srv;
+
+    if (!s)
+        return;
+    if (s->head)
+        munmap(s->head, s->size);
+    slots_drop(&s->slots);
+    free(s);
+}
+
+static void shm_srv_close(struct tp_server *srv)
+{
+    struct shm_server *s = (struct shm_server *)srv;
+    char name[RUNDIR_OBJECT_MAX];
+
+    if (s && s->slots.fd >= 0) {
+        slots_object(name, &s->slots, -1);
+        (void)shm_unlink(name); /* gone already is as good */
+        slots_close(&s->slots);
+    }
+    shm_srv_drop(srv);
+}
+
+/*
+ * A new segment, all zero, with every page there. ftruncate alone would
+ * succeed on a full /dev/shm, and the first touch of a page that doesn't exist
+ * would be SIGBUS; posix_fallocate says ENOSPC now.
+ */
+static int make_segment(struct shm_server *s, const struct tp_opts *opts)
+{
+    char name[RUNDIR_OBJECT_MAX];
+    int fd, err;
+
+    slots_object(name, &s->slots, -1);
+    (void)shm_unlink(name); /* a dead server's; the name is ours */
+    fd = shm_open(name, O_RDWR | O_CREAT | O_EXCL, 0600);
+    if (fd < 0)
+        return -errno;
+    do {
+        err = -posix_fallocate(fd, 0, (off_t)s->size);
+    } while (err == -EINTR);
+    if (err) {
+        close(fd);
+        return tp_why(opts, err,
+                      "a segment of %zu bytes doesn't fit into /dev/shm; make "
+                      "it larger (docker: --shm-size) or serve fewer clients",
+                      s->size);
+    }
+    s->head = map(fd, s->size);
+    if (!s->head || sem_init(&s->head->doorbell, 1, 0) < 0)
+        return -errno;
+    for (unsigned i = 0; i < opts->clients; i++)
+        if (sem_init(&box_of(s->head, opts->max_msg, i, REPLY)->bell, 1, 0) < 0)
+            return -errno;
+    return 0;
+}
+
+static int shm_srv_open(struct tp_server **out, const struct tp_opts *opts)
+{
+    struct shm_server *s = calloc(1, sizeof *s);
+    int err;
+
+    if (!s)
+        return -ENOMEM;
+    *out = &s->base;
+    tp_srv_init(&s->base, opts);
+    s->size = segment_size(opts->clients, opts->max_msg);
+    wait_policy_init(&s->policy, opts->wait);
+    err = slots_serve(&s->slots, opts, "shm");
+    if (!err)
+        err = make_segment(s, opts);
+    if (!err)
+        err = slots_ready(&s->slots, &s->base);
+    return err;
+}
+
+/* Is there a request in this slot? As srv_recv; -EAGAIN when there is none. */
+static ssize_t look_at(struct shm_server *s, unsigned slot, tp_peer *from,
+                       void *buf, size_t cap)
+{
+    struct shm_box *box = box_of(s->head, s->base.max_msg, slot, REQUEST);
+    uint64_t ticket = shm_box_ticket(box);
+    uint32_t generation = (uint32_t)(ticket >> 32);
+    int met;
+
+    if (ticket == s->ticket[slot])
+        return -EAGAIN;
+    met = slots_meet(&s->slots, slot, generation);
+    if (met == -EPIPE) {
+        s->ready |= UINT64_C(1) << slot; /* the request, in the next call: */
+        (void)sem_post(&s->head->doorbell); /* ring for it once more */
+        *from = slots_part(&s->slots, slot);
+        return 0;
+    }
+    s->ticket[slot] = ticket;
+    *from = peer_of(slot, generation);
+    return met < 0 ? met : shm_box_take(box, s->base.max_msg, buf, cap);
+}
+
+/* The next slot in turn among those that rang: as look_at. */
+static ssize_t next_request(struct shm_server *s, tp_peer *from, void *buf,
+                            size_t cap)
+{
+    for (int round = 0; round < 2; round++) {
+        while (s->ready) {
+            unsigned slot = s->last = turn_after(s->ready, s->last);
+            ssize_t n = -EAGAIN;
+
+            s->ready &= ~(UINT64_C(1) << slot);
+            if (slot < s->base.clients)
+                n = look_at(s, slot, from, buf, cap);
+            if (n != -EAGAIN)
+                return n;
+        }
+        /* Acquire pairs with the client's release: its ticket is visible. */
+        s->ready =
+            atomic_exchange_explicit(&s->head->rung, 0, memory_order_acquire);
+    }
+    return -EAGAIN;
+}
+
+/* Nobody rang: look at every slot, for a hint that was lost; then for a client
+ * that has left. As srv_recv; -EAGAIN when there is nothing. */
+static ssize_t look_about(struct shm_server *s, tp_peer *from, void *buf,
+                          size_t cap)
+{
+    int dead;
+    ssize_t n;
+
+    s->ready = UINT64_MAX;
+    n = next_request(s, from, buf, cap);
+    if (n != -EAGAIN)
+        return n;
+    dead = slots_dead(&s->slots);
+    if (dead < 0)
+        return -EAGAIN;
+    /* Dead before this look: so what it sent is visible now, or never was. */
+    n = look_at(s, (unsigned)dead, from, buf, cap);
+    if (n == -EAGAIN) {
+        *from = slots_part(&s->slots, (unsigned)dead);
+        n = 0;
+    }
+    return n;
+}
+
+static ssize_t shm_srv_recv(struct tp_server *srv, tp_peer *from, void *buf,
+                            size_t cap, int ms)
+{
+    struct shm_server *s = (struct shm_server *)srv;
+    struct wait w;
+
+    wait_begin(&w, &s->policy, ms);
+    for (;;) {
+        enum wait_step step = wait_next(&w);
+        int err = step == WAIT_OVER
+                      ? -ETIMEDOUT
+                      : wait_sem(&w, step, &s->head->doorbell, LOOK_MS);
+        ssize_t n = -EAGAIN;
+
+        if (err == 0)
+            n = next_request(s, from, buf, cap);
+        else if (step == WAIT_SLEEP || step == WAIT_OVER)
+            n = look_about(s, from, buf, cap);
+        if (n != -EAGAIN)
+            return n;
+        if (err == -EINTR || err == -ETIMEDOUT)
+            return err;
+    }
+}
+
+static int shm_srv_send(struct tp_server *srv, tp_peer to, const void *buf,
+                        size_t len, int ms)
+{
+    struct shm_server *s = (struct shm_server *)srv;
+    unsigned slot = peer_slot(to);
+    struct shm_box *box;
+
+    (void)ms; /* the box is there, and it is free: nothing to wait for */
+    if (!slots_knows(&s->slots, to))
+        return -EPIPE;
+    box = box_of(s->head, s->base.max_msg, slot, REPLY);
+    shm_box_put(box, s->ticket[slot], buf, len);
+    (void)sem_post(&box->bell); /* EOVERFLOW: scribbled over; a hint only */
+    return 0;
+}
+
+/* ---- client ------------------------------------------------------------- */
+
+static void shm_cli_close(struct tp_client *cli)
+{
+    struct shm_client *c = (struct shm_client *)cli;
+
+    if (!c)
+        return;
+    if (c->head)
+        munmap(c->head, c->size);
+    slots_drop(&c->slots); /* last: who gets the slot finds us gone */
+    free(c);
+}
+
+/* Map the server's segment, and find our two boxes in it. */
+static int open_segment(struct shm_client *c, const struct tp_opts *opts)
+{
+    char name[RUNDIR_OBJECT_MAX];
+    struct stat st;
+    int fd;
+
+    slots_object(name, &c->slots, -1);
+    fd = shm_open(name, O_RDWR, 0);
+    if (fd < 0)
+        return -errno;
+    if (fstat(fd, &st) < 0 || (size_t)st.st_size < c->size) {
+        close(fd);
+        return tp_why(opts, -EPROTO, "the segment is smaller than it must be");
+    }
+    c->head = map(fd, c->size);
+    if (!c->head)
+        return -errno;
+    c->request = box_of(c->head, c->base.max_msg, c->slots.slot, REQUEST);
+    c->reply = box_of(c->head, c->base.max_msg, c->slots.slot, REPLY);
+    while (sem_trywait(&c->reply->bell) == 0)
+        ; /* what was posted for an earlier client of this slot */
+    return 0;
+}
+
+static int shm_cli_open(struct tp_client **out, const struct tp_opts *opts)
+{
+    struct shm_client *c = calloc(1, sizeof *c);
+    int err;
+
+    if (!c)
+        return -ENOMEM;
+    *out = &c->base;
+    wait_policy_init(&c->policy, opts->wait);
+    err = slots_join(&c->slots, opts, "shm", &c->base);
+    if (err)
+        return err;
+    c->size = segment_size(c->slots.clients, c->base.max_msg);
+    c->ticket = c->taken = (uint64_t)c->slots.generation << 32;
+    return open_segment(c, opts);
+}
+
+static int shm_cli_send(struct tp_client *cli, const void *buf, size_t len,
+                        int ms)
+{
+    struct shm_client *c = (struct shm_client *)cli;
+
+    (void)ms; /* our box is free: the last request has been answered */
+    if (c->slots.left)
+        return -EPIPE;
+    shm_box_put(c->request, ++c->ticket, buf, len);
+    /* Release: who takes the bit also sees the ticket. */
+    atomic_fetch_or_explicit(&c->head->rung, UINT64_C(1) << c->slots.slot,
+                             memory_order_release);
+    (void)sem_post(&c->head->doorbell); /* EOVERFLOW: a hint only */
+    return 0;
+}
+
+static ssize_t shm_cli_recv(struct tp_client *cli, void *buf, size_t cap,
+                            int ms)
+{
+    struct shm_client *c = (struct shm_client *)cli;
+    struct wait w;
+
+    wait_begin(&w, &c->policy, ms);
+    for (;;) {
+        enum wait_step step = wait_next(&w);
+        int err = step == WAIT_OVER
+                      ? -ETIMEDOUT
+                      : wait_sem(&w, step, &c->reply->bell, TP_NOTICE_MS);
+
+        if (err != -EAGAIN || step != WAIT_TRY) {
+            if (c->taken != c->ticket &&
+                shm_box_ticket(c->reply) == c->ticket) {
+                c->taken = c->ticket;
+                return shm_box_take(c->reply, c->base.max_msg, buf, cap);
+            }
+            if (err == -EINTR || err == -ETIMEDOUT)
+                return err;
+        }
+        if (slots_server_left(&c->slots, &w))
+            return 0;
+    }
+}
+
+/* ---- the table ---------------------------------------------------------- */
+
+const struct transport shm_transport = {
+    .name = "shm",
+    .blurb = "POSIX shared memory, semaphores as signals",
+    .caps = TP_NAMED,
+    .max_msg = SHM_CEILING,
+    .usual_msg = SHM_USUAL,
+    .max_depth = 1, /* a box holds one message */
+    .probe = shm_probe,
+    .srv_open = shm_srv_open,
+    .srv_recv = shm_srv_recv,
+    .srv_send = shm_srv_send,
+    .srv_drop = shm_srv_drop,
+    .srv_close = shm_srv_close,
+    .cli_open = shm_cli_open,
+    .cli_send = shm_cli_send,
+    .cli_recv = shm_cli_recv,
+    .cli_close = shm_cli_close,
+};

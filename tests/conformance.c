@@ -1,0 +1,1463 @@
+/*
+ * conformance.c - one suite for every transport and every wait policy
+ *
+ * Each case below is a sentence of common/transport.h made to run. The table
+ * at the end crosses the cases with the five transports and the three ways to
+ * wait; a case's name is TRANSPORT/WAIT/CASE. Cases look at capability flags,
+ * never at names; only garbage() and holds() know the mechanisms, because they
+ * test them from outside.
+ *
+ * Reading order: world.h first (who is which process), then any case.
+ */
+#define _GNU_SOURCE /* memmem, strcasestr in <string.h> */
+#include "faults.h"
+#include "slots.h"
+#include "world.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <mqueue.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static struct tp_opts clients(unsigned n)
+{
+    return (struct tp_opts){.clients = n};
+}
+
+static bool is_named(const struct param *p)
+{
+    return p->t->caps & TP_NAMED;
+}
+
+/* ---- messages ----------------------------------------------------------- */
+
+static void sizes_client(struct world *w, struct tp_client *c, unsigned i)
+{
+    (void)w, (void)i;
+    echo_once(c, 1, 1);
+    echo_once(c, c->max_msg - 1, 2);
+    echo_once(c, c->max_msg, 3);
+    for (unsigned k = 0; k < 30; k++)
+        echo_once(c, 1 + (size_t)rand() % c->max_msg, k);
+}
+
+/* 1, max-1 and max bytes and random sizes come back byte by byte. */
+static void sizes(const struct param *p)
+{
+    struct world w = {0};
+
+    world_open(&w, p, clients(1));
+    world_serve(&w, NULL);
+    world_add(&w, sizes_client);
+    world_drop(&w);
+    world_end(&w);
+}
+
+static void refused_client(struct world *w, struct tp_client *c, unsigned i)
+{
+    size_t n = c->max_msg + 1;
+    uint8_t *buf = calloc(1, n), small[8];
+
+    (void)w, (void)i;
+    REQUIRE(buf);
+    EXPECT_INT(-EMSGSIZE, tp_cli_send(c, buf, n, LONG_MS));
+    echo_once(c, 100, 1);
+    EXPECT_INT(-EINVAL, tp_cli_send(c, buf, 0, LONG_MS));
+    EXPECT_INT(-EINVAL, tp_cli_send(c, NULL, 1, LONG_MS));
+    echo_once(c, 100, 2);
+    /* A reply longer than our buffer is skipped; the next one is intact. */
+    EXPECT_INT(0, tp_cli_send(c, buf, 100, LONG_MS));
+    EXPECT_INT(-EMSGSIZE, tp_cli_recv(c, small, sizeof small, LONG_MS));
+    echo_once(c, 100, 3);
+    free(buf);
+}
+
+static void refused_server(struct world *w)
+{
+    static uint8_t big[2 * 1024 * 1024];
+    tp_peer from;
+    ssize_t n = tp_srv_recv(w->srv, &from, big, sizeof big, LONG_MS);
+
+    EXPECT_INT(100, n);
+    EXPECT_INT(-EMSGSIZE, tp_srv_send(w->srv, from, big, w->srv->max_msg + 1,
+                                      TP_SEND_MS));
+    EXPECT_INT(-EINVAL, tp_srv_send(w->srv, from, big, 0, TP_SEND_MS));
+    EXPECT_INT(0, tp_srv_send(w->srv, from, big, 100, TP_SEND_MS));
+    world_echo(w);
+}
+
+/* max+1 and empty messages are refused on both sides, nothing is harmed. */
+static void refused(const struct param *p)
+{
+    struct world w = {0};
+
+    world_open(&w, p, clients(1));
+    world_serve(&w, refused_server);
+    world_add(&w, refused_client);
+    world_drop(&w);
+    world_end(&w);
+}
+
+static void short_buffer_server(struct world *w)
+{
+    uint8_t small[8];
+    tp_peer from;
+
+    EXPECT_INT(-EMSGSIZE,
+               tp_srv_recv(w->srv, &from, small, sizeof small, LONG_MS));
+    EXPECT_INT(0, tp_srv_send(w->srv, from, "x", 1, TP_SEND_MS));
+    world_echo(w);
+}
+
+static void short_buffer_client(struct world *w, struct tp_client *c,
+                                unsigned i)
+{
+    uint8_t buf[100] = {0};
+
+    (void)w, (void)i;
+    EXPECT_INT(0, tp_cli_send(c, buf, sizeof buf, LONG_MS));
+    EXPECT_INT(1, tp_cli_recv(c, buf, sizeof buf, LONG_MS));
+    echo_once(c, 100, 1);
+}
+
+/* A request longer than the server's buffer is skipped and its sender named. */
+static void short_buffer(const struct param *p)
+{
+    struct world w = {0};
+
+    world_open(&w, p, clients(1));
+    world_serve(&w, short_buffer_server);
+    world_add(&w, short_buffer_client);
+    world_drop(&w);
+    world_end(&w);
+}
+
+/* ---- many clients ------------------------------------------------------- */
+
+static unsigned rounds(const struct param *p, unsigned clients_there)
+{
+    if (p->wait == TP_SPIN && clients_there > 2)
+        return 3; /* more spinners than CPUs: each turn costs a time slice */
+    return clients_there > 2 ? 20 : 200;
+}
+
+/* Each reply is to the right client, and its replies are in order. */
+static void counting_client(struct world *w, struct tp_client *c, unsigned i)
+{
+    unsigned n = rounds(w->p, w->opts.clients);
+
+    for (unsigned k = 0; k < n; k++) {
+        unsigned out[2] = {i, k}, in[2] = {~0u, ~0u};
+
+        REQUIRE_INT(0, tp_cli_send(c, out, sizeof out, 4 * LONG_MS));
+        REQUIRE_INT(sizeof in, tp_cli_recv(c, in, sizeof in, 4 * LONG_MS));
+        EXPECT_INT(i, in[0]);
+        EXPECT_INT(k, in[1]);
+    }
+}
+
+static void many(const struct param *p, unsigned n)
+{
+    struct world w = {0};
+
+    world_open(&w, p, clients(n));
+    world_serve(&w, NULL);
+    for (unsigned i = 0; i < n; i++)
+        world_add(&w, counting_client);
+    world_drop(&w);
+    world_end(&w);
+}
+
+static void one_client(const struct param *p)
+{
+    many(p, 1);
+}
+
+static void two_clients(const struct param *p)
+{
+    many(p, 2);
+}
+
+static void full_house(const struct param *p)
+{
+    many(p, 64);
+}
+
+#define TURNS 3 /* clients whose turn is watched */
+
+static unsigned turns_depth(const struct param *p)
+{
+    return p->t->max_depth < 4 ? p->t->max_depth : 4;
+}
+
+static void turns_client(struct world *w, struct tp_client *c, unsigned i)
+{
+    unsigned n = i == 0 ? c->depth : 1;
+    uint8_t buf[16];
+
+    if (i > 0)
+        gate_wait(w, 0); /* client 0 has sent all it may */
+    for (unsigned k = 0; k < n; k++)
+        EXPECT_INT(0, tp_cli_send(c, &i, sizeof i, LONG_MS));
+    for (unsigned k = 0; i == 0 && k < TURNS - 1; k++)
+        gate_open(w, 0);
+    gate_open(w, 1);
+    for (unsigned k = 0; k < n; k++)
+        EXPECT_INT(sizeof i, tp_cli_recv(c, buf, sizeof buf, LONG_MS));
+}
+
+static void turns_server(struct world *w)
+{
+    unsigned seen[TURNS] = {0};
+
+    for (unsigned i = 0; i < TURNS; i++)
+        gate_wait(w, 1); /* now everything has been sent */
+    for (unsigned k = 0; k < TURNS; k++) {
+        unsigned who = TURNS;
+        tp_peer from;
+
+        REQUIRE_INT(sizeof who,
+                    tp_srv_recv(w->srv, &from, &who, sizeof who, LONG_MS));
+        REQUIRE(who < TURNS);
+        seen[who]++;
+        EXPECT_INT(0, tp_srv_send(w->srv, from, &who, sizeof who, TP_SEND_MS));
+    }
+    for (unsigned i = 0; i < TURNS; i++)
+        EXPECT_INT(1, seen[i]);
+    world_echo(w);
+}
+
+/* Everybody's oldest request is served before anybody's second one. */
+static void turns(const struct param *p)
+{
+    struct world w = {0};
+
+    world_open(&w, p, (struct tp_opts){.clients = TURNS,
+                                       .depth = turns_depth(p)});
+    world_serve(&w, turns_server);
+    for (unsigned i = 0; i < TURNS; i++)
+        world_add(&w, turns_client);
+    world_drop(&w);
+    world_end(&w);
+}
+
+static void depth_client(struct world *w, struct tp_client *c, unsigned i)
+{
+    unsigned sent = 0, got = 0, k;
+
+    (void)i;
+    for (; sent < c->depth; sent++)
+        EXPECT_INT(0, tp_cli_send(c, &sent, sizeof sent, LONG_MS));
+    EXPECT_INT(-EAGAIN, tp_cli_send(c, &sent, sizeof sent, LONG_MS));
+    for (unsigned n = 0; n < 50; n++) { /* keep it full for a while */
+        REQUIRE_INT(sizeof k, tp_cli_recv(c, &k, sizeof k, LONG_MS));
+        EXPECT_INT(got++, k);
+        EXPECT_INT(0, tp_cli_send(c, &sent, sizeof sent, LONG_MS));
+        sent++;
+    }
+    for (; got < sent; got++) {
+        REQUIRE_INT(sizeof k, tp_cli_recv(c, &k, sizeof k, LONG_MS));
+        EXPECT_INT(got, k);
+    }
+    EXPECT_INT(0, c->unanswered);
+    (void)w;
+}
+
+/* `depth` requests in flight, answered in order; one more is -EAGAIN; a depth
+ * that the mechanism hasn't room for is an error that says so. */
+static void depth(const struct param *p)
+{
+    char why[200] = "";
+    struct tp_opts o = {.clients = 2, .depth = turns_depth(p)};
+    struct world w = {0};
+
+    world_open(&w, p, o);
+    world_serve(&w, NULL);
+    world_add(&w, depth_client);
+    world_add(&w, depth_client);
+    world_drop(&w);
+    world_end(&w);
+    if (p->t->max_depth < TP_DEPTH_MAX) {
+        o = (struct tp_opts){.depth = p->t->max_depth + 1,
+                             .why = why,
+                             .why_cap = sizeof why};
+        EXPECT_INT(-ENOBUFS, tp_srv_open(p->t, &w.srv, &o));
+        EXPECT(strlen(why) > 10);
+    }
+}
+
+/* ---- coming and going --------------------------------------------------- */
+
+static void come_and_go_server(struct world *w)
+{
+    int before = 0;
+
+    while (!world_stopped()) {
+        ssize_t n = world_echo_one(w, 100);
+
+        if (n > 0 && !before)
+            before = count_descriptors();
+        if (n == -ENOTCONN)
+            break;
+    }
+    /* The last client may be there still, or not be noticed yet. */
+    EXPECT(count_descriptors() <= before + 1);
+}
+
+/* A client that comes and goes 1,000 times leaves nothing in the server. A
+ * pipe can't be joined later: there each time has a server of its own. */
+static void come_and_go(const struct param *p)
+{
+    struct world w = {0};
+
+    for (int i = 0; !is_named(p) && i < 1000; i++) {
+        struct world one = {.board = w.board};
+
+        world_open(&one, p, clients(1));
+        w.board = one.board;
+        world_serve(&one, come_and_go_server);
+        one.opts.inherited = one.srv;
+        {
+            struct tp_client *c = world_connect(&one);
+
+            echo_once(c, 10, (unsigned)i);
+            tp_cli_close(c);
+        }
+        waitpid(one.server, NULL, 0);
+    }
+    if (!is_named(p))
+        return;
+    world_open(&w, p, clients(1));
+    world_serve(&w, come_and_go_server);
+    world_drop(&w);
+    for (int i = 0; i < 1000; i++) {
+        struct tp_client *c = world_connect(&w);
+
+        echo_once(c, 10, (unsigned)i);
+        tp_cli_close(c);
+    }
+    world_end(&w);
+}
+
+static void old_peer_server(struct world *w)
+{
+    tp_peer first = 0, from;
+    uint8_t buf[16];
+    ssize_t n;
+
+    REQUIRE_INT(4, tp_srv_recv(w->srv, &first, buf, sizeof buf, LONG_MS));
+    EXPECT_INT(0, tp_srv_send(w->srv, first, buf, 4, TP_SEND_MS));
+    gate_open(w, 0);
+    n = tp_srv_recv(w->srv, &from, buf, sizeof buf, LONG_MS);
+    while (n == -ETIMEDOUT)
+        n = tp_srv_recv(w->srv, &from, buf, sizeof buf, LONG_MS);
+    EXPECT_INT(0, n); /* it left; reported before its slot is given away */
+    EXPECT_INT(first, from);
+    EXPECT_INT(-EPIPE, tp_srv_send(w->srv, first, "old", 3, TP_SEND_MS));
+    if (!is_named(w->p)) {
+        EXPECT_INT(-ENOTCONN,
+                   tp_srv_recv(w->srv, &from, buf, sizeof buf, LONG_MS));
+        return;
+    }
+    REQUIRE_INT(5, tp_srv_recv(w->srv, &from, buf, sizeof buf, LONG_MS));
+    EXPECT(from != first);
+    EXPECT_INT(-EPIPE, tp_srv_send(w->srv, first, "old", 3, TP_SEND_MS));
+    EXPECT_INT(0, tp_srv_send(w->srv, from, buf, 5, TP_SEND_MS));
+    gate_open(w, 1);
+    while (!world_stopped())
+        (void)world_echo_one(w, 100);
+}
+
+static void old_peer_client(struct world *w, struct tp_client *c, unsigned i)
+{
+    size_t n = 4 + i; /* 4 bytes the first client, 5 the second */
+
+    echo_once(c, n, i);
+    gate_wait(w, i);
+}
+
+/* A peer's number never names the next client of its slot. */
+static void old_peer(const struct param *p)
+{
+    struct world w = {0};
+
+    world_open(&w, p, clients(1));
+    world_serve(&w, old_peer_server);
+    world_add(&w, old_peer_client);
+    world_drop(&w);
+    world_join_clients(&w);
+    if (is_named(p))
+        world_add(&w, old_peer_client);
+    world_end(&w);
+}
+
+static void wait_client(struct world *w, struct tp_client *c, unsigned i)
+{
+    echo_once(c, 10, i);
+    gate_open(w, 0);
+    gate_wait(w, 1);
+}
+
+/* All slots taken: -EBUSY at once; one leaves: there is room again. */
+static void no_slot(const struct param *p)
+{
+    struct world w = {0};
+    struct tp_client *c = NULL;
+    char why[200] = "";
+    int64_t start;
+
+    if (!is_named(p)) {
+        harness_skip("a pipe can't be joined later");
+        return;
+    }
+    world_open(&w, p, clients(2));
+    world_serve(&w, NULL);
+    world_add(&w, wait_client);
+    world_add(&w, wait_client);
+    world_drop(&w);
+    gate_wait(&w, 0);
+    gate_wait(&w, 0);
+    w.opts.why = why;
+    w.opts.why_cap = sizeof why;
+    start = now_ms(0);
+    EXPECT_INT(-EBUSY, tp_cli_open(p->t, &c, &w.opts));
+    EXPECT(now_ms(start) < LONG_MS);
+    EXPECT(strlen(why) > 10);
+    world_kill(w.client[0]);
+    w.client[0] = 0;
+    c = world_connect(&w); /* the dead one's slot, at once */
+    echo_once(c, 10, 1);
+    tp_cli_close(c);
+    gate_open(&w, 1);
+    world_end(&w);
+}
+
+/* ---- time --------------------------------------------------------------- */
+
+static void timeouts_client(struct world *w, struct tp_client *c, unsigned i)
+{
+    uint8_t buf[16];
+    int64_t start = now_ms(0);
+
+    (void)i;
+    EXPECT_INT(-ETIMEDOUT, tp_cli_recv(c, buf, sizeof buf, 0));
+    EXPECT(now_ms(start) < LONG_MS);
+    EXPECT_INT(0, tp_cli_send(c, "x", 1, LONG_MS));
+    for (int ms = 1; ms <= 250; ms = ms * 2 + 31) {
+        struct timespec a, b;
+        int64_t ns;
+
+        clock_gettime(CLOCK_MONOTONIC, &a);
+        EXPECT_INT(-ETIMEDOUT, tp_cli_recv(c, buf, sizeof buf, ms));
+        clock_gettime(CLOCK_MONOTONIC, &b);
+        ns = (b.tv_sec - a.tv_sec) * 1000000000 + b.tv_nsec - a.tv_nsec;
+        harness_check(ns >= ms * 1000000, false, __FILE__, __LINE__,
+                      "%d ms ended after %lld ns", ms, (long long)ns);
+        EXPECT(ns < (int64_t)LONG_MS * 1000000);
+    }
+    gate_open(w, 0); /* what timed out is still to come, whole */
+    EXPECT_INT(1, tp_cli_recv(c, buf, sizeof buf, LONG_MS));
+    echo_once(c, 10, 1);
+}
+
+static void timeouts_server(struct world *w)
+{
+    uint8_t buf[16];
+    tp_peer from;
+    ssize_t n;
+
+    REQUIRE_INT(1, tp_srv_recv(w->srv, &from, buf, sizeof buf, LONG_MS));
+    for (int ms = 0; ms <= 250; ms = ms * 2 + 31) {
+        int64_t start = now_ms(0);
+
+        n = tp_srv_recv(w->srv, &from, buf, sizeof buf, ms);
+        EXPECT_INT(-ETIMEDOUT, n);
+        EXPECT(now_ms(start) >= ms - 1); /* the clock is cut to whole ms */
+        EXPECT(now_ms(start) < LONG_MS);
+    }
+    gate_wait(w, 0);
+    EXPECT_INT(0, tp_srv_send(w->srv, from, buf, 1, TP_SEND_MS));
+    world_echo(w);
+}
+
+/* A deadline is never early, and nothing is lost by it. */
+static void timeouts(const struct param *p)
+{
+    struct world w = {0};
+
+    world_open(&w, p, clients(1));
+    world_serve(&w, timeouts_server);
+    world_add(&w, timeouts_client);
+    world_drop(&w);
+    world_end(&w);
+}
+
+static void full_client(struct world *w, struct tp_client *c, unsigned i)
+{
+    static uint8_t buf[64 * 1024];
+    size_t n = c->max_msg < sizeof buf ? c->max_msg : sizeof buf;
+    int64_t start = 0;
+    int err = 0;
+
+    (void)i;
+    for (unsigned k = 0; !err && k < c->depth; k++) {
+        start = now_ms(0);
+        err = tp_cli_send(c, buf, n, 100);
+    }
+    if (err) { /* the buffers were full before the depth was reached */
+        EXPECT(err == -ETIMEDOUT || err == -EPIPE);
+        EXPECT(now_ms(start) >= 99 && now_ms(start) < LONG_MS);
+    } else {
+        EXPECT_INT(-EAGAIN, tp_cli_send(c, buf, n, 100));
+    }
+    gate_open(w, 0);
+}
+
+static void full_server(struct world *w)
+{
+    uint8_t buf[16];
+    tp_peer from;
+
+    (void)tp_srv_recv(w->srv, &from, buf, sizeof buf, 0);
+    gate_wait(w, 0);
+}
+
+/* Sending to a server that doesn't receive ends in time. */
+static void full_send(const struct param *p)
+{
+    struct world w = {0};
+
+    world_open(&w, p, (struct tp_opts){.clients = 1, .depth = p->t->max_depth > 1
+                                                         ? 10
+                                                         : 1});
+    world_serve(&w, full_server);
+    world_add(&w, full_client);
+    world_drop(&w);
+    world_end(&w);
+}
+
+static atomic_uint alarms;
+
+static void on_alarm(int sig)
+{
+    (void)sig;
+    atomic_fetch_add(&alarms, 1);
+}
+
+static void storm(void)
+{
+    struct sigaction sa = {.sa_handler = on_alarm}; /* no SA_RESTART */
+    struct itimerval t = {.it_interval.tv_usec = 700, .it_value.tv_usec = 700};
+
+    sigaction(SIGVTALRM, &sa, NULL);
+    sigaction(SIGALRM, &sa, NULL);
+    setitimer(ITIMER_REAL, &t, NULL);
+}
+
+static void storm_server(struct world *w)
+{
+    storm();
+    while (!world_stopped()) {
+        ssize_t n = world_echo_one(w, 100);
+
+        if (n == -ENOTCONN)
+            break;
+        if (n < 0 && n != -EINTR && n != -ETIMEDOUT)
+            EXPECT_INT(0, n);
+    }
+}
+
+static void storm_client(struct world *w, struct tp_client *c, unsigned i)
+{
+    size_t n = c->max_msg < 3000 ? c->max_msg : 3000;
+    uint8_t out[3000], in[3000];
+    ssize_t got;
+    int err;
+
+    (void)w, (void)i;
+    storm();
+    for (unsigned k = 0; k < 400 || atomic_load(&alarms) < 20; k++) {
+        fill_bytes(out, n, k);
+        do {
+            err = tp_cli_send(c, out, n, LONG_MS);
+        } while (err == -EINTR);
+        REQUIRE_INT(0, err);
+        do {
+            got = tp_cli_recv(c, in, sizeof in, LONG_MS);
+        } while (got == -EINTR);
+        REQUIRE_INT((long long)n, got);
+        EXPECT_BYTES(out, in, n);
+    }
+}
+
+/* Signals all the time: -EINTR or nothing, and never half a message. */
+static void interrupts(const struct param *p)
+{
+    struct world w = {0};
+
+    world_open(&w, p, clients(1));
+    world_serve(&w, storm_server);
+    world_add(&w, storm_client);
+    world_drop(&w);
+    world_end(&w);
+}
+
+static void short_io_server(struct world *w)
+{
+    faults_short_io = true;
+    world_echo(w);
+}
+
+static void short_io_client(struct world *w, struct tp_client *c, unsigned i)
+{
+    (void)w;
+    faults_short_io = true;
+    for (unsigned k = 0; k < 10; k++)
+        echo_once(c, 1 + k * 37, i * 100 + k);
+    echo_once(c, c->max_msg < 4000 ? c->max_msg : 4000, i);
+}
+
+/* Reads and writes that move a few bytes only. */
+static void short_io(const struct param *p)
+{
+    struct world w = {0};
+
+    world_open(&w, p, clients(2));
+    world_serve(&w, short_io_server);
+    world_add(&w, short_io_client);
+    world_add(&w, short_io_client);
+    world_drop(&w);
+    world_end(&w);
+}
+
+/* ---- death -------------------------------------------------------------- */
+
+/* Goes on until the case has seen what it wants to see. */
+static void honest_client(struct world *w, struct tp_client *c, unsigned i)
+{
+    unsigned k = 0;
+
+    do {
+        echo_once(c, 50, i + k++);
+        if (w->p->wait != TP_SPIN && k % 16 == 0)
+            usleep(1000); /* a user, not a load */
+    } while (!atomic_load(&w->board->value[0]));
+    EXPECT(k > 0);
+}
+
+/* Reports into value[1] how many peers have left. */
+static void counting_server(struct world *w)
+{
+    while (!world_stopped()) {
+        ssize_t n = world_echo_one(w, 100);
+
+        if (n == 0)
+            atomic_fetch_add(&w->board->value[1], 1);
+        if (n == -ENOTCONN)
+            break;
+        if (n < 0 && n != -ETIMEDOUT && n != -EINTR && n != -EPROTO)
+            EXPECT_INT(0, n);
+    }
+}
+
+static void victim_before(struct world *w, struct tp_client *c, unsigned i)
+{
+    (void)w, (void)c, (void)i;
+    gate_open(w, 0);
+    pause();
+}
+
+static void victim_mid_request(struct world *w, struct tp_client *c, unsigned i)
+{
+    uint8_t buf[200] = {0};
+
+    (void)w, (void)i;
+    echo_once(c, 20, i);
+    gate_open(w, 0);
+    faults_die_in_send = true;
+    (void)tp_cli_send(c, buf, sizeof buf, LONG_MS);
+    EXPECT(!"alive after its own death");
+}
+
+static void victim_unread(struct world *w, struct tp_client *c, unsigned i)
+{
+    uint8_t buf[200] = {0};
+
+    echo_once(c, 20, i);
+    EXPECT_INT(0, tp_cli_send(c, buf, sizeof buf, LONG_MS));
+    gate_open(w, 0);
+    pause();
+}
+
+/* Waits until n have been reported as gone, for as long as is generous; `more`
+ * may be reported or not. */
+static void await_left(struct world *w, int n, int more)
+{
+    int64_t start = now_ms(0);
+    int left;
+
+    while ((left = atomic_load(&w->board->value[1])) < n &&
+           now_ms(start) < LONG_MS)
+        usleep(5000);
+    harness_check(left >= n && left <= n + more, false, __FILE__, __LINE__,
+                  "peers reported as gone: expected %d, got %d", n, left);
+}
+
+/* One of three clients is killed; the others notice nothing, the server is
+ * told once, and the slot can be used again. */
+static void client_killed(const struct param *p, world_client *victim,
+                          int reports)
+{
+    int may = 1 - reports;
+    struct world w = {0};
+    pid_t dying;
+
+    world_open(&w, p, clients(3));
+    world_serve(&w, counting_server);
+    world_add(&w, honest_client);
+    world_add(&w, honest_client);
+    dying = world_add(&w, victim);
+    world_drop(&w);
+    w.client[2] = 0;
+    gate_wait(&w, 0);
+    world_kill(dying);
+    if (is_named(p)) {
+        struct tp_client *c = world_connect(&w);
+
+        echo_once(c, 10, 1);
+        tp_cli_close(c);
+        reports++;
+    }
+    atomic_store(&w.board->value[0], 1);
+    world_join_clients(&w);
+    await_left(&w, reports + 2, may); /* each of them once */
+    world_stop_server(&w);
+}
+
+static void killed_before_sending(const struct param *p)
+{
+    client_killed(p, victim_before, 0); /* who never spoke may go unnoticed */
+}
+
+static void killed_mid_request(const struct param *p)
+{
+    client_killed(p, victim_mid_request, 1);
+}
+
+static void killed_before_reading(const struct param *p)
+{
+    client_killed(p, victim_unread, 1);
+}
+
+/* Hears the first message and then nothing more. */
+static void deaf_server(struct world *w)
+{
+    (void)world_echo_one(w, LONG_MS);
+    pause();
+}
+
+static void bereaved_client(struct world *w, struct tp_client *c, unsigned i)
+{
+    /* The kernel itself must tell, without any deadline, if it is promised. */
+    int ms = w->p->t->caps & TP_HANGUP ? -1 : 2 * LONG_MS;
+    uint8_t buf[16];
+    int64_t start;
+    int err = 0;
+
+    (void)i;
+    echo_once(c, 10, 1);
+    EXPECT_INT(0, tp_cli_send(c, buf, sizeof buf, LONG_MS));
+    gate_open(w, 0);
+    start = now_ms(0);
+    EXPECT_INT(0, tp_cli_recv(c, buf, sizeof buf, ms));
+    EXPECT(now_ms(start) < LONG_MS);
+    EXPECT_INT(0, tp_cli_recv(c, buf, sizeof buf, LONG_MS));
+    c->unanswered = 0;
+    /* A dying process closes one descriptor after the other. */
+    for (start = now_ms(0); !err && now_ms(start) < LONG_MS;) {
+        c->unanswered = 0;
+        err = tp_cli_send(c, buf, sizeof buf, LONG_MS);
+    }
+    EXPECT_INT(-EPIPE, err);
+}
+
+/* The server is killed while a client waits for its reply. */
+static void server_killed(const struct param *p)
+{
+    struct world w = {0};
+
+    world_open(&w, p, clients(1));
+    world_serve(&w, deaf_server);
+    world_add(&w, bereaved_client);
+    world_drop(&w);
+    gate_wait(&w, 0);
+    world_kill(w.server);
+    w.server = 0;
+    world_join_clients(&w);
+    world_sweep(&w);
+}
+
+static void hidden_client(struct world *w, struct tp_client *c, unsigned i)
+{
+    uint8_t buf[16];
+
+    (void)i;
+    echo_once(c, 10, 1);
+    gate_open(w, 0);
+    gate_wait(w, 1); /* the server is dead now */
+    EXPECT_INT(-ETIMEDOUT, tp_cli_recv(c, buf, sizeof buf, 400));
+    gate_open(w, 2);
+    EXPECT_INT(0, tp_cli_recv(c, buf, sizeof buf, 2 * LONG_MS));
+}
+
+static void seen_client(struct world *w, struct tp_client *c, unsigned i)
+{
+    (void)i;
+    echo_once(c, 10, 1);
+    gate_open(w, 0);
+    gate_wait(w, 1);
+    gate_open(w, 2);
+    (void)c;
+}
+
+/* A process that shares the handle and forgets srv_drop hides a death: as long
+ * as it lives, a pipe's other end is open, or the name's lock is held. */
+static void forgotten_drop(const struct param *p)
+{
+    struct world w = {0};
+    struct tp_server *second = NULL;
+    pid_t forgetful;
+
+    world_open(&w, p, clients(1));
+    forgetful = fork();
+    if (forgetful == 0) {
+        pause();
+        _exit(0);
+    }
+    world_serve(&w, deaf_server);
+    world_add(&w, is_named(p) ? seen_client : hidden_client);
+    world_drop(&w);
+    gate_wait(&w, 0);
+    world_kill(w.server);
+    w.server = 0;
+    gate_open(&w, 1);
+    gate_wait(&w, 2);
+    if (is_named(p))
+        EXPECT_INT(-EADDRINUSE, tp_srv_open(p->t, &second, &w.opts));
+    world_kill(forgetful);
+    world_join_clients(&w);
+    world_sweep(&w);
+}
+
+static void stopped_client(struct world *w, struct tp_client *c, unsigned i)
+{
+    uint8_t buf[16];
+
+    (void)i;
+    echo_once(c, 10, 1);
+    gate_open(w, 0);
+    gate_wait(w, 1); /* the server is stopped now */
+    EXPECT_INT(0, tp_cli_send(c, "still", 5, LONG_MS));
+    EXPECT_INT(-ETIMEDOUT, tp_cli_recv(c, buf, sizeof buf, 450));
+    gate_open(w, 2);
+    EXPECT_INT(5, tp_cli_recv(c, buf, sizeof buf, 2 * LONG_MS));
+    EXPECT_BYTES("still", buf, 5);
+}
+
+/* SIGSTOP isn't death: the server keeps its name and its clients. */
+static void stopped_server(const struct param *p)
+{
+    struct world w = {0};
+    struct tp_server *second = NULL;
+
+    world_open(&w, p, clients(1));
+    world_serve(&w, NULL);
+    world_add(&w, stopped_client);
+    world_drop(&w);
+    gate_wait(&w, 0);
+    kill(w.server, SIGSTOP);
+    waitpid(w.server, NULL, WUNTRACED);
+    gate_open(&w, 1);
+    gate_wait(&w, 2);
+    if (is_named(p))
+        EXPECT_INT(-EADDRINUSE, tp_srv_open(p->t, &second, &w.opts));
+    kill(w.server, SIGCONT);
+    world_end(&w);
+}
+
+static void slow_reader(struct world *w, struct tp_client *c, unsigned i)
+{
+    static uint8_t buf[64 * 1024];
+    int err = 0;
+
+    (void)i;
+    for (unsigned k = 0; !err && k < c->depth; k++)
+        err = tp_cli_send(c, buf, c->max_msg, LONG_MS);
+    gate_wait(w, 1); /* and never reads */
+}
+
+static void slow_reader_server(struct world *w)
+{
+    bool told = false;
+
+    while (!world_stopped()) {
+        ssize_t n = world_echo_one(w, 100);
+
+        if (n == 0 && !told) {
+            told = true;
+            gate_open(w, 1);
+        }
+        if (n == -ENOTCONN)
+            break;
+    }
+    EXPECT(w->srv->count.timeouts <= 1);
+    EXPECT(told);
+}
+
+/* A client that sends and never reads costs one send deadline and is dropped;
+ * the others go on. (With a depth of 1 there is always room for its reply.) */
+static void never_reads(const struct param *p)
+{
+    struct world w = {0};
+
+    if (p->t->max_depth == 1 || p->t->caps & TP_FRAMED) {
+        harness_skip("a reply always has room here");
+        return;
+    }
+    world_open(&w, p, (struct tp_opts){.clients = 2, .depth = 32});
+    world_serve(&w, slow_reader_server);
+    world_add(&w, slow_reader);
+    world_add(&w, counting_client);
+    world_drop(&w);
+    world_end(&w);
+}
+
+/* ---- names -------------------------------------------------------------- */
+
+/* Nobody serves: -ENOENT, at once, with a sentence. */
+static void nobody(const struct param *p)
+{
+    struct tp_client *c = NULL;
+    char why[200] = "";
+    struct tp_opts o = {.open_ms = LONG_MS, .why = why, .why_cap = sizeof why};
+
+    if (is_named(p)) {
+        EXPECT_INT(-ENOENT, tp_cli_open(p->t, &c, &o));
+        EXPECT(strlen(why) > 10);
+    } else {
+        EXPECT_INT(-EINVAL, tp_cli_open(p->t, &c, &o));
+    }
+    EXPECT(c == NULL);
+}
+
+/* Options out of range are refused before anything is made. */
+static void bad_options(const struct param *p)
+{
+    static const char *const bad[] = {"", "../x", "a/b", "a b", "h\xc3\xa4",
+                                      "123456789012345678901234567890123"};
+    struct tp_server *s = NULL;
+    struct tp_opts o = {0};
+
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        o.name = bad[i];
+        EXPECT_INT(-EINVAL, tp_srv_open(p->t, &s, &o));
+    }
+    o = clients(TP_CLIENTS_MAX + 1);
+    EXPECT_INT(-EINVAL, tp_srv_open(p->t, &s, &o));
+    o = (struct tp_opts){.max_msg = p->t->max_msg + 1};
+    EXPECT_INT(-EMSGSIZE, tp_srv_open(p->t, &s, &o));
+    EXPECT(s == NULL);
+    tp_srv_close(NULL);
+    tp_srv_drop(NULL);
+    tp_cli_close(NULL);
+}
+
+/* A second server on a live name is refused, and the first doesn't mind. */
+static void second_server(const struct param *p)
+{
+    struct world w = {0};
+    struct tp_server *second = NULL;
+    struct tp_client *c;
+
+    if (!is_named(p)) {
+        harness_skip("a pipe has no name");
+        return;
+    }
+    world_open(&w, p, clients(2));
+    world_serve(&w, NULL);
+    world_drop(&w);
+    c = world_connect(&w);
+    echo_once(c, 10, 1);
+    EXPECT_INT(-EADDRINUSE, tp_srv_open(p->t, &second, &w.opts));
+    echo_once(c, 10, 2);
+    tp_cli_close(c);
+    c = world_connect(&w);
+    echo_once(c, 10, 3);
+    tp_cli_close(c);
+    world_end(&w);
+}
+
+static void racer(struct world *w)
+{
+    struct tp_server *srv = NULL;
+    int err;
+
+    gate_wait(w, 0);
+    err = tp_srv_open(w->p->t, &srv, &w->opts);
+    if (err)
+        EXPECT_INT(-EADDRINUSE, err);
+    else
+        atomic_fetch_add(&w->board->value[2], 1);
+    gate_open(w, 1);
+    gate_wait(w, 2);
+    if (srv && atomic_load(&w->board->value[3]))
+        kill(getpid(), SIGKILL); /* the next round finds old names */
+    tp_srv_close(srv);
+    _exit(0);
+}
+
+/* Two that start at the same moment end as exactly one, also when a dead
+ * server has left its names. */
+static void race(const struct param *p)
+{
+    struct world w = {0};
+
+    if (!is_named(p)) {
+        harness_skip("a pipe has no name");
+        return;
+    }
+    world_init(&w, p);
+    w.opts = clients(2);
+    for (int i = 0; i < 30; i++) {
+        pid_t a, b;
+
+        atomic_store(&w.board->value[2], 0);
+        atomic_store(&w.board->value[3], i % 2);
+        if ((a = fork()) == 0)
+            racer(&w);
+        if ((b = fork()) == 0)
+            racer(&w);
+        gate_open(&w, 0);
+        gate_open(&w, 0);
+        gate_wait(&w, 1);
+        gate_wait(&w, 1);
+        EXPECT_INT(1, atomic_load(&w.board->value[2]));
+        gate_open(&w, 2);
+        gate_open(&w, 2);
+        waitpid(a, NULL, 0);
+        waitpid(b, NULL, 0);
+    }
+    world_sweep(&w);
+}
+
+/* A server that is killed with requests unread; the next one takes the name
+ * over and never sees them, and its clients are new ones. */
+static void restart(const struct param *p)
+{
+    struct world w = {0};
+    struct tp_client *old, *fresh;
+    uint8_t buf[64];
+
+    if (!is_named(p)) {
+        harness_skip("a pipe has no name");
+        return;
+    }
+    world_open(&w, p, clients(2));
+    world_serve(&w, deaf_server);
+    world_drop(&w);
+    old = world_connect(&w);
+    echo_once(old, 10, 1); /* the one message it hears */
+    EXPECT_INT(0, tp_cli_send(old, "old", 3, LONG_MS));
+    world_kill(w.server);
+    world_open(&w, p, w.opts);
+    world_serve(&w, NULL);
+    world_drop(&w);
+    EXPECT_INT(0, tp_cli_recv(old, buf, sizeof buf, 2 * LONG_MS));
+    fresh = world_connect(&w);
+    EXPECT_INT(-ETIMEDOUT, tp_cli_recv(fresh, buf, sizeof buf, 300));
+    echo_once(fresh, 10, 2);
+    tp_cli_close(old); /* must not take anything of the new server with it */
+    echo_once(fresh, 10, 3);
+    tp_cli_close(fresh);
+    fresh = world_connect(&w);
+    echo_once(fresh, 10, 4);
+    tp_cli_close(fresh);
+    world_end(&w);
+}
+
+static void shout_server(struct world *w)
+{
+    while (!world_stopped()) {
+        char buf[64];
+        tp_peer from;
+        ssize_t n = tp_srv_recv(w->srv, &from, buf, sizeof buf, 100);
+
+        if (n == -ENOTCONN)
+            break;
+        if (n > 0) /* the answer tells which instance it comes from */
+            EXPECT_INT(0, tp_srv_send(w->srv, from, w->opts.name,
+                                      strlen(w->opts.name), TP_SEND_MS));
+    }
+}
+
+static void shout_client(struct world *w, struct tp_client *c, unsigned i)
+{
+    char buf[64] = "";
+
+    (void)i;
+    for (int k = 0; k < 20; k++) {
+        EXPECT_INT(0, tp_cli_send(c, "who", 3, LONG_MS));
+        REQUIRE_INT(1, tp_cli_recv(c, buf, sizeof buf, LONG_MS));
+        EXPECT_STR(w->opts.name, buf);
+    }
+}
+
+/* Two instances at once don't hear each other. */
+static void two_instances(const struct param *p)
+{
+    struct world a = {0}, b = {0};
+
+    world_open(&a, p, (struct tp_opts){.name = "a", .clients = 2});
+    world_open(&b, p, (struct tp_opts){.name = "b", .clients = 2});
+    a.opts.open_ms = b.opts.open_ms = LONG_MS;
+    world_serve(&a, shout_server);
+    world_serve(&b, shout_server);
+    for (int i = 0; i < 2; i++) {
+        world_add(&a, shout_client);
+        world_add(&b, shout_client);
+    }
+    world_drop(&a);
+    world_drop(&b);
+    world_join_clients(&a);
+    world_join_clients(&b);
+    /* b's server was forked beside a's handle: it is stopped by signal. */
+    world_stop_server(&b);
+    world_stop_server(&a);
+}
+
+/* ---- the mechanism itself, from outside ----------------------------------- */
+
+/* True when a descriptor of process `pid` leads to something with this text in
+ * its name. */
+static bool has_descriptor(pid_t pid, const char *text)
+{
+    char path[64], link[256];
+
+    for (int fd = 0; fd < 300; fd++) {
+        ssize_t n;
+
+        snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)pid, fd);
+        n = readlink(path, link, sizeof link - 1);
+        if (n < 0)
+            continue;
+        link[n] = '\0';
+        if (strstr(link, text))
+            return true;
+    }
+    return false;
+}
+
+static bool has_mapping(pid_t pid, const char *text)
+{
+    char path[64], line[512];
+    bool found = false;
+    FILE *f;
+
+    snprintf(path, sizeof path, "/proc/%d/maps", (int)pid);
+    f = fopen(path, "r");
+    while (f && !found && fgets(line, sizeof line, f))
+        found = strstr(line, text) != NULL;
+    if (f)
+        fclose(f);
+    return found;
+}
+
+/* Process `pid` really holds what the transport is named after. */
+static bool holds(const struct transport *t, pid_t pid)
+{
+    char name[64];
+
+    snprintf(name, sizeof name, "default.%s", t->name);
+    if (!strcmp(t->name, "pipe"))
+        return has_descriptor(pid, "pipe:[") &&
+               !has_descriptor(pid, "socket:[") && !has_mapping(pid, "ipclab-");
+    if (!strcmp(t->name, "socket"))
+        return has_descriptor(pid, "socket:[");
+    if (!strcmp(t->name, "shm"))
+        return has_mapping(pid, name);
+    return has_descriptor(pid, name); /* a FIFO or a queue */
+}
+
+static void mechanism_client(struct world *w, struct tp_client *c, unsigned i)
+{
+    (void)i;
+    echo_once(c, 10, 1);
+    EXPECT(holds(w->p->t, getpid()));
+    gate_open(w, 0);
+    gate_wait(w, 1);
+}
+
+/* Both ends use the mechanism that the transport is named after. */
+static void mechanism(const struct param *p)
+{
+    struct world w = {0};
+
+    world_open(&w, p, clients(1));
+    world_serve(&w, NULL);
+    world_add(&w, mechanism_client);
+    world_drop(&w);
+    gate_wait(&w, 0);
+    EXPECT(holds(p->t, w.server));
+    gate_open(&w, 1);
+    world_end(&w);
+}
+
+/* The path of a runtime file of instance "default". */
+static void runtime_file(char *path, size_t cap, const struct transport *t)
+{
+    char dir[RUNDIR_PATH_MAX];
+
+    REQUIRE_INT(0, rundir_path(dir));
+    snprintf(path, cap, "%.200s/default.%s", dir, t->name);
+}
+
+/* The name of a queue or segment of this folder. */
+static void object_name(char *object, const char *name)
+{
+    struct tp_opts o = {0};
+    int dir = rundir_open(&o);
+
+    REQUIRE(dir >= 0);
+    rundir_object(object, dir, name);
+    close(dir);
+}
+
+static void garbage_to_socket(const struct transport *t)
+{
+    static const uint8_t huge[] = {0xff, 0xff, 0xff, 0xff, 1, 2, 3};
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    char path[300];
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+    runtime_file(path, sizeof path, t);
+    snprintf(a.sun_path, sizeof a.sun_path, "%.100s", path);
+    REQUIRE_INT(0, connect(fd, (struct sockaddr *)&a, sizeof a));
+    EXPECT_INT(sizeof huge, send(fd, huge, sizeof huge, MSG_NOSIGNAL));
+    close(fd);
+}
+
+/* Random bytes, and half of something that looks like a frame. */
+static void garbage_to_fifo(const struct transport *t)
+{
+    uint8_t junk[999];
+    char path[300];
+    int fd;
+
+    runtime_file(path, sizeof path, t);
+    fd = open(path, O_WRONLY);
+    REQUIRE(fd >= 0);
+    for (unsigned i = 0; i < 20; i++) {
+        fill_bytes(junk, sizeof junk, i);
+        memcpy(junk + (i * 37) % 900, "IPCF", 4);
+        EXPECT(write(fd, junk, 1 + (i * 53) % sizeof junk) > 0);
+    }
+    close(fd);
+}
+
+static void garbage_to_mqueue(const struct transport *t)
+{
+    char name[RUNDIR_OBJECT_MAX];
+    uint8_t junk[100];
+    mqd_t q;
+
+    (void)t;
+    object_name(name, "default.mqueue");
+    q = mq_open(name, O_WRONLY);
+    REQUIRE(q != (mqd_t)-1);
+    for (unsigned i = 0; i < 20; i++) {
+        fill_bytes(junk, sizeof junk, i);
+        EXPECT_INT(0, mq_send(q, (char *)junk, i * 5 % sizeof junk, i % 3));
+    }
+    mq_close(q);
+}
+
+/* Scribbles over a slot that nobody has, and rings for it. */
+static void garbage_to_shm(const struct transport *t)
+{
+    char name[RUNDIR_OBJECT_MAX];
+    struct stat st;
+    uint8_t *p;
+    int fd;
+
+    (void)t;
+    object_name(name, "default.shm");
+    fd = shm_open(name, O_RDWR, 0);
+    REQUIRE(fd >= 0 && fstat(fd, &st) == 0);
+    p = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+             0);
+    REQUIRE(p != MAP_FAILED);
+    for (unsigned i = 0; i < 20; i++) {
+        fill_bytes(p + st.st_size / 4 * 3, (size_t)st.st_size / 4, i);
+        memset(p, 0xff, sizeof(uint64_t)); /* everybody has rung */
+        usleep(2000);
+    }
+    munmap(p, (size_t)st.st_size);
+    close(fd);
+}
+
+static void garbage(const struct transport *t)
+{
+    static const struct {
+        const char *name;
+        void (*send)(const struct transport *t);
+    } table[] = {{"socket", garbage_to_socket},
+                 {"fifo", garbage_to_fifo},
+                 {"mqueue", garbage_to_mqueue},
+                 {"shm", garbage_to_shm}};
+
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
+        if (!strcmp(table[i].name, t->name))
+            table[i].send(t);
+}
+
+/* Garbage from outside hurts nobody. */
+static void garbage_outside(const struct param *p)
+{
+    struct world w = {0};
+
+    if (!is_named(p)) {
+        harness_skip("nobody from outside can reach a pipe");
+        return;
+    }
+    world_open(&w, p, clients(4));
+    world_serve(&w, counting_server);
+    world_add(&w, honest_client);
+    world_add(&w, honest_client);
+    world_drop(&w);
+    for (int i = 0; i < 5; i++)
+        garbage(p->t);
+    {
+        struct tp_client *c = world_connect(&w);
+
+        echo_once(c, 10, 1);
+        tp_cli_close(c);
+    }
+    atomic_store(&w.board->value[0], 1);
+    world_end(&w);
+}
+
+/* ---- the table ---------------------------------------------------------- */
+
+static const struct {
+    const char *name;
+    void (*check)(const struct param *p);
+    unsigned seconds;  /* 0 = the harness's default */
+} checks[] = {
+    {"sizes", sizes, 0},
+    {"refused", refused, 0},
+    {"short-buffer", short_buffer, 0},
+    {"1-client", one_client, 0},
+    {"2-clients", two_clients, 0},
+    {"64-clients", full_house, 60},
+    {"turns", turns, 0},
+    {"depth", depth, 0},
+    {"come-and-go", come_and_go, 60},
+    {"old-peer", old_peer, 0},
+    {"no-slot", no_slot, 0},
+    {"timeouts", timeouts, 0},
+    {"full-send", full_send, 0},
+    {"interrupts", interrupts, 30},
+    {"short-io", short_io, 30},
+    {"killed-before-sending", killed_before_sending, 0},
+    {"killed-mid-request", killed_mid_request, 0},
+    {"killed-before-reading", killed_before_reading, 0},
+    {"server-killed", server_killed, 0},
+    {"forgotten-drop", forgotten_drop, 0},
+    {"stopped-server", stopped_server, 0},
+    {"never-reads", never_reads, 0},
+    {"nobody", nobody, 0},
+    {"bad-options", bad_options, 0},
+    {"second-server", second_server, 0},
+    {"race", race, 0},
+    {"restart", restart, 0},
+    {"two-instances", two_instances, 0},
+    {"mechanism", mechanism, 0},
+    {"garbage", garbage_outside, 0},
+};
+
+#define CHECKS     (sizeof checks / sizeof checks[0])
+#define TRANSPORTS 5
+#define WAITS      3
+#define CASES      (CHECKS * TRANSPORTS * WAITS)
+
+static struct param params[CASES];
+static struct test_case cases[CASES];
+static char names[CASES][64];
+
+static void run_check(const void *arg)
+{
+    const struct param *p = arg;
+    char why[200];
+
+    if (tp_probe(p->t, why, sizeof why) < 0)
+        harness_skip("%s: %s", p->t->name, why);
+    else
+        p->check(p);
+}
+
+/* What the kernel keeps outside the runtime folder has no listing: ask for
+ * every name that could have been made. */
+static void leftovers(const struct test_case *c)
+{
+    static const char *const instances[] = {"default", "a", "b"};
+    const struct param *p = c->arg;
+    char name[SLOTS_FILE_MAX], object[RUNDIR_OBJECT_MAX], dir[RUNDIR_PATH_MAX];
+
+    if (rundir_path(dir) || access(dir, F_OK))
+        return;
+    for (size_t i = 0; i < 3; i++)
+        for (int slot = -1; slot < TP_CLIENTS_MAX; slot++) {
+            snprintf(name, sizeof name, slot < 0 ? "%s.%s" : "%s.%s.%d",
+                     instances[i], p->t->name, slot);
+            object_name(object, name);
+            if (!strcmp(p->t->name, "mqueue") && mq_unlink(object) == 0)
+                harness_check(false, false, __FILE__, __LINE__,
+                              "left behind: queue %s", object);
+            if (slot < 0 && shm_unlink(object) == 0)
+                harness_check(false, false, __FILE__, __LINE__,
+                              "left behind: segment %s", object);
+        }
+}
+
+int main(int argc, char **argv)
+{
+    static const char *const wait_names[] = {"block", "spin", "adapt"};
+    struct test_suite suite = {"conformance", cases, 0, leftovers};
+
+    for (size_t t = 0; t < TRANSPORTS && tp_all[t]; t++)
+        for (int how = 0; how < WAITS; how++)
+            for (size_t i = 0; i < CHECKS; i++) {
+                size_t n = suite.count++;
+
+                params[n] = (struct param){tp_all[t], (enum tp_wait)how,
+                                           checks[i].check};
+                snprintf(names[n], sizeof names[n], "%s/%s/%s", tp_all[t]->name,
+                         wait_names[how], checks[i].name);
+                cases[n] = (struct test_case){.name = names[n],
+                                              .run = run_check,
+                                              .arg = &params[n],
+                                              .seconds = checks[i].seconds};
+            }
+    return harness_main(argc, argv, &suite);
+}

@@ -1,0 +1,258 @@
+/*
+ * world.c - see world.h
+ *
+ * It needs _GNU_SOURCE for MAP_ANONYMOUS and sem_clockwait.
+ */
+#define _GNU_SOURCE
+#include "world.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define SLICE_MS 100 /* how often a server looks whether it has been stopped */
+
+int64_t now_ms(int64_t since)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000 - since;
+}
+
+/* ---- making ------------------------------------------------------------- */
+
+void world_init(struct world *w, const struct param *p)
+{
+    memset(w, 0, sizeof *w);
+    w->p = p;
+    w->board = mmap(NULL, sizeof *w->board, PROT_READ | PROT_WRITE,
+                    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    REQUIRE(w->board != MAP_FAILED);
+    for (int i = 0; i < GATES; i++)
+        sem_init(&w->board->gate[i], 1, 0);
+}
+
+void world_open(struct world *w, const struct param *p, struct tp_opts opts)
+{
+    if (!w->board)
+        world_init(w, p);
+    w->p = p;
+    w->opts = opts;
+    w->opts.wait = p->wait;
+    w->opts.open_ms = LONG_MS;
+    REQUIRE_INT(0, tp_srv_open(p->t, &w->srv, &w->opts));
+}
+
+static atomic_bool stopped;
+
+static void on_term(int sig)
+{
+    (void)sig;
+    atomic_store(&stopped, true);
+}
+
+bool world_stopped(void)
+{
+    return atomic_load(&stopped);
+}
+
+void world_serve(struct world *w, world_server *serve)
+{
+    sigset_t term;
+
+    /* It may be stopped before it has come as far as its handler. */
+    sigemptyset(&term);
+    sigaddset(&term, SIGTERM);
+    sigprocmask(SIG_BLOCK, &term, NULL);
+    w->server = fork();
+    REQUIRE(w->server >= 0);
+    if (w->server > 0)
+        sigprocmask(SIG_UNBLOCK, &term, NULL);
+    if (w->server == 0) {
+        struct sigaction sa = {.sa_handler = on_term};
+
+        sigaction(SIGTERM, &sa, NULL);
+        sigprocmask(SIG_UNBLOCK, &term, NULL);
+        (serve ? serve : world_echo)(w);
+        tp_srv_close(w->srv);
+        _exit(0);
+    }
+}
+
+struct tp_client *world_connect(struct world *w)
+{
+    struct tp_client *c = NULL;
+
+    REQUIRE_INT(0, tp_cli_open(w->p->t, &c, &w->opts));
+    return c;
+}
+
+pid_t world_add(struct world *w, world_client *run)
+{
+    unsigned i = w->clients++;
+    pid_t pid = fork();
+
+    REQUIRE(pid >= 0);
+    if (pid == 0) {
+        struct tp_client *c;
+
+        w->opts.index = i;
+        w->opts.inherited = w->srv; /* NULL when this one comes later */
+        c = world_connect(w);
+        run(w, c, i);
+        tp_cli_close(c);
+        _exit(0);
+    }
+    w->client[i] = pid;
+    return pid;
+}
+
+void world_drop(struct world *w)
+{
+    tp_srv_drop(w->srv);
+    w->srv = NULL;
+}
+
+/* ---- ending ------------------------------------------------------------- */
+
+void world_join_clients(struct world *w)
+{
+    for (unsigned i = 0; i < w->clients; i++) {
+        int status;
+
+        if (w->client[i] <= 0)
+            continue;
+        REQUIRE(waitpid(w->client[i], &status, 0) == w->client[i]);
+        EXPECT_INT(0, status);
+        w->client[i] = 0;
+    }
+}
+
+void world_stop_server(struct world *w)
+{
+    int status;
+
+    if (w->server <= 0)
+        return;
+    kill(w->server, SIGTERM);
+    REQUIRE(waitpid(w->server, &status, 0) == w->server);
+    EXPECT_INT(0, status);
+    w->server = 0;
+}
+
+void world_end(struct world *w)
+{
+    world_join_clients(w);
+    world_stop_server(w);
+}
+
+void world_kill(pid_t pid)
+{
+    int status;
+
+    kill(pid, SIGKILL);
+    REQUIRE(waitpid(pid, &status, 0) == pid);
+    EXPECT(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+}
+
+void world_sweep(struct world *w)
+{
+    struct tp_server *srv = NULL;
+
+    if (!(w->p->t->caps & TP_NAMED))
+        return;
+    REQUIRE_INT(0, tp_srv_open(w->p->t, &srv, &w->opts));
+    tp_srv_close(srv);
+}
+
+/* ---- serving ------------------------------------------------------------ */
+
+ssize_t world_echo_one(struct world *w, int ms)
+{
+    static uint8_t buf[2 * 1024 * 1024];
+    tp_peer from;
+    ssize_t n = tp_srv_recv(w->srv, &from, buf, sizeof buf, ms);
+
+    if (n > 0)
+        (void)tp_srv_send(w->srv, from, buf, (size_t)n, TP_SEND_MS);
+    return n;
+}
+
+void world_echo(struct world *w)
+{
+    while (!world_stopped()) {
+        ssize_t n = world_echo_one(w, SLICE_MS);
+
+        if (n == -ENOTCONN)
+            break;
+        if (n < 0 && n != -ETIMEDOUT && n != -EINTR && n != -EPROTO)
+            EXPECT_INT(0, n);
+    }
+}
+
+/* ---- messages ----------------------------------------------------------- */
+
+void fill_bytes(void *buf, size_t n, unsigned seed)
+{
+    uint8_t *p = buf;
+    uint32_t x = seed * 2654435761u + 1;
+
+    for (size_t i = 0; i < n; i++) {
+        x = x * 1664525u + 1013904223u;
+        p[i] = (uint8_t)(x >> 24);
+    }
+}
+
+void echo_once(struct tp_client *c, size_t n, unsigned seed)
+{
+    uint8_t *out = malloc(n), *in = malloc(c->max_msg);
+
+    REQUIRE(out && in);
+    fill_bytes(out, n, seed);
+    EXPECT_INT(0, tp_cli_send(c, out, n, LONG_MS));
+    REQUIRE_INT((long long)n, tp_cli_recv(c, in, c->max_msg, LONG_MS));
+    EXPECT_BYTES(out, in, n);
+    free(out);
+    free(in);
+}
+
+/* ---- gates -------------------------------------------------------------- */
+
+void gate_open(struct world *w, unsigned gate)
+{
+    sem_post(&w->board->gate[gate]);
+}
+
+void gate_wait(struct world *w, unsigned gate)
+{
+    struct timespec t;
+    int r;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    t.tv_sec += 2 * LONG_MS / 1000;
+    do {
+        r = sem_clockwait(&w->board->gate[gate], CLOCK_MONOTONIC, &t);
+    } while (r < 0 && errno == EINTR);
+    harness_check(r == 0, true, __FILE__, __LINE__,
+                  "gate %u: nobody opened it in time", gate);
+}
+
+int count_descriptors(void)
+{
+    DIR *d = opendir("/proc/self/fd");
+    int n = -3; /* ".", ".." and the folder's own descriptor */
+
+    if (!d)
+        return -1;
+    while (readdir(d))
+        n++;
+    closedir(d);
+    return n;
+}

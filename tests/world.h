@@ -1,0 +1,102 @@
+/*
+ * world.h - a server and its clients for one test case, over any transport
+ *
+ *      case process: tp_srv_open, then fork, fork, fork ..., tp_srv_drop
+ *        |_ server process: its own loop, then tp_srv_close
+ *        |_ client processes: tp_cli_open, ..., tp_cli_close
+ *
+ * The order that an anonymous pipe needs; the others don't mind. A failed
+ * EXPECT in any of them fails the case.
+ */
+#ifndef IPCLAB_WORLD_H
+#define IPCLAB_WORLD_H
+
+#include "harness.h"
+#include "transport.h"
+
+#include <semaphore.h>
+#include <stdatomic.h>
+
+#define LONG_MS 5000 /* "never", for a test: generous */
+#define GATES   4
+
+/* What one run of a case is about. */
+struct param {
+    const struct transport *t;
+    enum tp_wait wait;
+    void (*check)(const struct param *p);
+};
+
+/* Shared by all processes of a world. */
+struct board {
+    sem_t gate[GATES];
+    atomic_int value[8];
+};
+
+struct world {
+    const struct param *p;
+    struct tp_opts opts;
+    struct tp_server *srv; /* in the server process; in the case's process
+                              until world_drop */
+    struct board *board;
+    pid_t server;
+    pid_t client[TP_CLIENTS_MAX + 2];
+    unsigned clients;
+};
+
+/* A process of the world; what it returns doesn't matter. */
+typedef void world_server(struct world *w);
+typedef void world_client(struct world *w, struct tp_client *c, unsigned i);
+
+/* Milliseconds since `since` (0: since boot). */
+int64_t now_ms(int64_t since);
+
+/* Prepare; open the server's handle with these options (name, wait and so on
+ * are filled in where they are 0). */
+void world_init(struct world *w, const struct param *p);
+void world_open(struct world *w, const struct param *p, struct tp_opts opts);
+
+/* Fork the server, which runs `serve` (NULL: world_echo) and then closes. */
+void world_serve(struct world *w, world_server *serve);
+
+/* Fork a client, which opens, runs `run` and closes. */
+pid_t world_add(struct world *w, world_client *run);
+
+/* Open a client in this process; REQUIREs success. */
+struct tp_client *world_connect(struct world *w);
+
+/* In the case's process: everybody is there. */
+void world_drop(struct world *w);
+
+/* Wait for the clients (each must exit with 0), stop the server with SIGTERM
+ * and wait for it too. */
+void world_end(struct world *w);
+void world_join_clients(struct world *w);
+void world_stop_server(struct world *w);
+/* kill -9 and reap. */
+void world_kill(pid_t pid);
+
+/* After a server was killed: the next start takes its names over, and closing
+ * leaves nothing. For a pipe there is nothing to do. */
+void world_sweep(struct world *w);
+
+/* Answer each message with itself until SIGTERM or -ENOTCONN. */
+void world_echo(struct world *w);
+/* True once this process has had SIGTERM. */
+bool world_stopped(void);
+/* One message of an echo loop: the result of tp_srv_recv. */
+ssize_t world_echo_one(struct world *w, int ms);
+
+/* Send n bytes made from `seed`, receive, and compare byte by byte. */
+void echo_once(struct tp_client *c, size_t n, unsigned seed);
+/* Fill a buffer with bytes that depend on seed and place. */
+void fill_bytes(void *buf, size_t n, unsigned seed);
+
+/* Gates: who waits is let through once for each time somebody opens. */
+void gate_open(struct world *w, unsigned gate);
+void gate_wait(struct world *w, unsigned gate);
+
+/* How many descriptors this process has open. */
+int count_descriptors(void);
+
+#endif
