@@ -43,7 +43,7 @@ LDLIBS = $(CJSON_LIBS) -lrt
 
 # ---- what is built from what --------------------------------------------------
 
-CHAPTERS = pipe/pipe fifo/fifo mqueue/mqueue mqueue/limits shm/shm socket/socket
+CHAPTERS = pipe/pipe fifo/fifo mqueue/mqueue mqueue/quota shm/shm socket/socket
 LIB = $(CHAPTERS) $(addprefix common/, transport rundir slots wait frame cframe \
       crc32 utf8 timestamp json schedule journal store wire server client)
 TESTS = test_schedule test_journal test_store test_wire test_server conformance

@@ -217,6 +217,14 @@ struct transport {
     void (*cli_close)(struct tp_client *cli);
 };
 
+/* The nine calls of a chapter, which all have names like pipe_srv_open. */
+#define TP_CALLS(chapter)                                                      \
+    .srv_open = chapter##_srv_open, .srv_recv = chapter##_srv_recv,            \
+    .srv_send = chapter##_srv_send, .srv_drop = chapter##_srv_drop,            \
+    .srv_close = chapter##_srv_close, .cli_open = chapter##_cli_open,          \
+    .cli_send = chapter##_cli_send, .cli_recv = chapter##_cli_recv,            \
+    .cli_close = chapter##_cli_close
+
 /* ---- the registry ------------------------------------------------------- */
 
 /* The transports in the order of the chapters, ended by NULL. */

@@ -399,13 +399,5 @@ const struct transport fifo_transport = {
     .usual_msg = CFRAME_MAX,
     .max_depth = 1, /* a second request of one client would stand in the FIFO
                        before the first of another */
-    .srv_open = fifo_srv_open,
-    .srv_recv = fifo_srv_recv,
-    .srv_send = fifo_srv_send,
-    .srv_drop = fifo_srv_drop,
-    .srv_close = fifo_srv_close,
-    .cli_open = fifo_cli_open,
-    .cli_send = fifo_cli_send,
-    .cli_recv = fifo_cli_recv,
-    .cli_close = fifo_cli_close,
+    TP_CALLS(fifo),
 };

@@ -28,25 +28,23 @@
  * most; turned forward, it ends early and goes on.
  *
  * Queues count against RLIMIT_MSGQUEUE, by default 819,200 bytes for all
- * queues of a user. limits.c chooses the sizes so that they stay within it.
+ * queues of a user. quota.c chooses the sizes so that they stay within it.
  *
  * Read mq_overview(7), and getrlimit(2) on RLIMIT_MSGQUEUE.
  */
 #include "bytes.h"
-#include "limits.h"
+#include "quota.h"
 #include "slots.h"
 #include "wait.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <mqueue.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define MAGIC          0x51435049u /* "IPCQ" */
 #define HEAD           8           /* bytes before a request's payload */
-#define REQUESTS       10 /* messages in the request queue, as msg_max is */
 #define MQUEUE_CEILING (1024 * 1024 - HEAD) /* if the limits are raised */
 #define NONE           ((mqd_t)-1)
 
@@ -69,14 +67,6 @@ struct mqueue_client {
 };
 
 /* ---- helpers ------------------------------------------------------------ */
-
-static int mqueue_probe(char *why, size_t cap)
-{
-    if (mq_unlink("/ipclab-probe-no-such-queue") == 0 || errno != ENOSYS)
-        return 0;
-    snprintf(why, cap, "this kernel has no POSIX message queues");
-    return -ENOSYS;
-}
 
 /*
  * The queue of a slot (-1: the request queue). With `a`, a new one to read
@@ -168,10 +158,10 @@ static void mqueue_srv_close(struct tp_server *srv)
 
 static int mqueue_srv_open(struct tp_server **out, const struct tp_opts *opts)
 {
-    struct mq_attr a = {.mq_maxmsg = REQUESTS};
+    struct mq_attr a = {.mq_maxmsg = MQUEUE_REQUESTS};
     struct mqueue_server *s;
     size_t max_msg = 0;
-    int err = mqueue_choose_size(opts, REQUESTS, HEAD, &max_msg);
+    int err = mqueue_choose_size(opts, HEAD, &max_msg);
 
     if (err)
         return err;
@@ -379,12 +369,15 @@ static ssize_t mqueue_cli_recv(struct tp_client *cli, void *buf, size_t cap,
     wait_begin(&w, &c->policy, ms);
     while (n == -EAGAIN) {
         enum wait_step step = wait_next(&w);
+        bool left = slots_server_left(&c->slots, &w);
 
-        if (slots_server_left(&c->slots, &w))
-            return 0;
+        if (left) /* its last reply may be there */
+            step = WAIT_TRY;
         n = step == WAIT_OVER ? -ETIMEDOUT
                               : receive(c->reply, direct ? buf : c->buf,
                                         c->base.max_msg, &w, step);
+        if (left && n == -EAGAIN)
+            return 0;
     }
     if (n == 0)
         return -EPROTO;
@@ -404,13 +397,5 @@ const struct transport mqueue_transport = {
     .max_msg = MQUEUE_CEILING,
     .max_depth = TP_DEPTH_MAX, /* less where the limits say so */
     .probe = mqueue_probe,
-    .srv_open = mqueue_srv_open,
-    .srv_recv = mqueue_srv_recv,
-    .srv_send = mqueue_srv_send,
-    .srv_drop = mqueue_srv_drop,
-    .srv_close = mqueue_srv_close,
-    .cli_open = mqueue_cli_open,
-    .cli_send = mqueue_cli_send,
-    .cli_recv = mqueue_cli_recv,
-    .cli_close = mqueue_cli_close,
+    TP_CALLS(mqueue),
 };

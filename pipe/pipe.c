@@ -90,7 +90,6 @@ close_request:
 
 /* ---- server ------------------------------------------------------------- */
 
-/* Also srv_close: a pipe has no name to unlink. */
 static void pipe_srv_drop(struct tp_server *srv)
 {
     struct pipe_server *s = (struct pipe_server *)srv;
@@ -104,6 +103,12 @@ static void pipe_srv_drop(struct tp_server *srv)
     }
     turns_close(&s->turns);
     free(s);
+}
+
+/* A pipe has no name to unlink. */
+static void pipe_srv_close(struct tp_server *srv)
+{
+    pipe_srv_drop(srv);
 }
 
 static int pipe_srv_open(struct tp_server **out, const struct tp_opts *opts)
@@ -321,13 +326,5 @@ const struct transport pipe_transport = {
     .max_msg = PIPE_CEILING,
     .usual_msg = PIPE_USUAL,
     .max_depth = TP_DEPTH_MAX,
-    .srv_open = pipe_srv_open,
-    .srv_recv = pipe_srv_recv,
-    .srv_send = pipe_srv_send,
-    .srv_drop = pipe_srv_drop,
-    .srv_close = pipe_srv_drop,
-    .cli_open = pipe_cli_open,
-    .cli_send = pipe_cli_send,
-    .cli_recv = pipe_cli_recv,
-    .cli_close = pipe_cli_close,
+    TP_CALLS(pipe),
 };

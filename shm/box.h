@@ -45,6 +45,13 @@ static inline size_t shm_box_size(size_t max_msg)
     return (bytes + SHM_LINE - 1) / SHM_LINE * SHM_LINE;
 }
 
+/* Box number i of a row that begins at `first`. */
+static inline struct shm_box *shm_box_at(void *first, size_t max_msg,
+                                         unsigned i)
+{
+    return (struct shm_box *)((uint8_t *)first + i * shm_box_size(max_msg));
+}
+
 static inline uint64_t shm_box_ticket(const struct shm_box *box)
 {
     return atomic_load_explicit(&box->ticket, memory_order_acquire);

@@ -53,7 +53,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define SHM_CEILING (1024 * 1024) /* bytes a message, opts.max_msg at most */
@@ -86,7 +85,6 @@ struct shm_client {
     struct shm_box *request, *reply; /* ours, in the mapping */
     uint64_t ticket;                 /* of the last request sent */
     uint64_t taken;                  /* of the last reply received */
-    bool gone;                       /* the server has left */
 };
 
 /* ---- helpers ------------------------------------------------------------ */
@@ -99,27 +97,48 @@ static int shm_probe(char *why, size_t cap)
     return -errno;
 }
 
+enum direction { REQUEST, REPLY };
+
 static size_t segment_size(unsigned clients, size_t max_msg)
 {
     return sizeof(struct shm_head) + 2 * clients * shm_box_size(max_msg);
 }
 
-enum direction { REQUEST, REPLY };
-
 static struct shm_box *box_of(struct shm_head *h, size_t max_msg, unsigned slot,
                               enum direction d)
 {
-    return (struct shm_box *)((uint8_t *)(h + 1) +
-                              (2 * slot + d) * shm_box_size(max_msg));
+    return shm_box_at(h + 1, max_msg, 2 * slot + d);
 }
 
-/* Map the segment of fd, which is closed in any case. NULL with errno. */
-static struct shm_head *map(int fd, size_t size)
+/*
+ * Map the segment of our name; with O_CREAT | O_EXCL a new one, all zero.
+ * posix_fallocate makes sure that every page exists: ftruncate alone would
+ * succeed on a full /dev/shm, and the first touch of a page that isn't there
+ * would be SIGBUS. Here it is -ENOSPC, and now.
+ */
+static int map_segment(struct shm_head **head, const struct slots *s,
+                       size_t size, int flags)
 {
-    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    char name[RUNDIR_OBJECT_MAX];
+    void *p = NULL;
+    int fd, err;
 
+    slots_object(name, s, -1);
+    if (flags & O_CREAT)
+        (void)shm_unlink(name); /* a dead server's; the name is ours */
+    fd = shm_open(name, O_RDWR | flags, 0600);
+    if (fd < 0)
+        return -errno;
+    while ((err = -posix_fallocate(fd, 0, (off_t)size)) == -EINTR)
+        ;
+    if (!err)
+        p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (p == MAP_FAILED)
+        err = -errno;
+    else
+        *head = p;
     close(fd); /* a mapping doesn't need its descriptor: mmap(2) */
-    return p == MAP_FAILED ? NULL : p;
+    return err;
 }
 
 /* ---- server ------------------------------------------------------------- */
@@ -149,33 +168,16 @@ static void shm_srv_close(struct tp_server *srv)
     shm_srv_drop(srv);
 }
 
-/*
- * A new segment, all zero, with every page there. ftruncate alone would
- * succeed on a full /dev/shm, and the first touch of a page that doesn't exist
- * would be SIGBUS; posix_fallocate says ENOSPC now.
- */
 static int make_segment(struct shm_server *s, const struct tp_opts *opts)
 {
-    char name[RUNDIR_OBJECT_MAX];
-    int fd, err;
+    int err = map_segment(&s->head, &s->slots, s->size, O_CREAT | O_EXCL);
 
-    slots_object(name, &s->slots, -1);
-    (void)shm_unlink(name); /* a dead server's; the name is ours */
-    fd = shm_open(name, O_RDWR | O_CREAT | O_EXCL, 0600);
-    if (fd < 0)
-        return -errno;
-    do {
-        err = -posix_fallocate(fd, 0, (off_t)s->size);
-    } while (err == -EINTR);
-    if (err) {
-        close(fd);
+    if (err)
         return tp_why(opts, err,
                       "a segment of %zu bytes doesn't fit into /dev/shm; make "
                       "it larger (docker: --shm-size) or serve fewer clients",
                       s->size);
-    }
-    s->head = map(fd, s->size);
-    if (!s->head || sem_init(&s->head->doorbell, 1, 0) < 0)
+    if (sem_init(&s->head->doorbell, 1, 0) < 0)
         return -errno;
     for (unsigned i = 0; i < opts->clients; i++)
         if (sem_init(&box_of(s->head, opts->max_msg, i, REPLY)->bell, 1, 0) < 0)
@@ -215,8 +217,9 @@ static ssize_t look_at(struct shm_server *s, unsigned slot, tp_peer *from,
         return -EAGAIN;
     met = slots_meet(&s->slots, slot, generation);
     if (met == -EPIPE) {
-        s->ready |= UINT64_C(1) << slot; /* the request, in the next call: */
-        (void)sem_post(&s->head->doorbell); /* ring for it once more */
+        /* The request comes with the next call: ring for it once more. */
+        s->ready |= UINT64_C(1) << slot;
+        (void)sem_post(&s->head->doorbell);
         *from = slots_part(&s->slots, slot);
         return 0;
     }
@@ -230,13 +233,12 @@ static ssize_t next_request(struct shm_server *s, tp_peer *from, void *buf,
                             size_t cap)
 {
     for (int round = 0; round < 2; round++) {
-        while (s->ready) {
-            unsigned slot = s->last = turn_after(s->ready, s->last);
-            ssize_t n = -EAGAIN;
+        while (s->ready &= UINT64_MAX >> (64 - s->base.clients)) {
+            ssize_t n;
 
-            s->ready &= ~(UINT64_C(1) << slot);
-            if (slot < s->base.clients)
-                n = look_at(s, slot, from, buf, cap);
+            s->last = turn_after(s->ready, s->last);
+            s->ready &= ~(UINT64_C(1) << s->last);
+            n = look_at(s, s->last, from, buf, cap);
             if (n != -EAGAIN)
                 return n;
         }
@@ -326,31 +328,6 @@ static void shm_cli_close(struct tp_client *cli)
     free(c);
 }
 
-/* Map the server's segment, and find our two boxes in it. */
-static int open_segment(struct shm_client *c, const struct tp_opts *opts)
-{
-    char name[RUNDIR_OBJECT_MAX];
-    struct stat st;
-    int fd;
-
-    slots_object(name, &c->slots, -1);
-    fd = shm_open(name, O_RDWR, 0);
-    if (fd < 0)
-        return -errno;
-    if (fstat(fd, &st) < 0 || (size_t)st.st_size < c->size) {
-        close(fd);
-        return tp_why(opts, -EPROTO, "the segment is smaller than it must be");
-    }
-    c->head = map(fd, c->size);
-    if (!c->head)
-        return -errno;
-    c->request = box_of(c->head, c->base.max_msg, c->slots.slot, REQUEST);
-    c->reply = box_of(c->head, c->base.max_msg, c->slots.slot, REPLY);
-    while (sem_trywait(&c->reply->bell) == 0)
-        ; /* what was posted for an earlier client of this slot */
-    return 0;
-}
-
 static int shm_cli_open(struct tp_client **out, const struct tp_opts *opts)
 {
     struct shm_client *c = calloc(1, sizeof *c);
@@ -365,7 +342,14 @@ static int shm_cli_open(struct tp_client **out, const struct tp_opts *opts)
         return err;
     c->size = segment_size(c->slots.clients, c->base.max_msg);
     c->ticket = c->taken = (uint64_t)c->slots.generation << 32;
-    return open_segment(c, opts);
+    err = map_segment(&c->head, &c->slots, c->size, 0);
+    if (err)
+        return err;
+    c->request = box_of(c->head, c->base.max_msg, c->slots.slot, REQUEST);
+    c->reply = box_of(c->head, c->base.max_msg, c->slots.slot, REPLY);
+    while (sem_trywait(&c->reply->bell) == 0)
+        ; /* what was posted for an earlier client of this slot */
+    return 0;
 }
 
 static int shm_cli_send(struct tp_client *cli, const void *buf, size_t len,
@@ -393,21 +377,21 @@ static ssize_t shm_cli_recv(struct tp_client *cli, void *buf, size_t cap,
     wait_begin(&w, &c->policy, ms);
     for (;;) {
         enum wait_step step = wait_next(&w);
-        int err = step == WAIT_OVER
-                      ? -ETIMEDOUT
-                      : wait_sem(&w, step, &c->reply->bell, TP_NOTICE_MS);
+        bool left = slots_server_left(&c->slots, &w);
+        int err = -ETIMEDOUT;
 
-        if (err != -EAGAIN || step != WAIT_TRY) {
-            if (c->taken != c->ticket &&
-                shm_box_ticket(c->reply) == c->ticket) {
-                c->taken = c->ticket;
-                return shm_box_take(c->reply, c->base.max_msg, buf, cap);
-            }
-            if (err == -EINTR || err == -ETIMEDOUT)
-                return err;
+        if (left) /* its last reply may be there */
+            step = WAIT_TRY;
+        if (step != WAIT_OVER)
+            err = wait_sem(&w, step, &c->reply->bell, TP_NOTICE_MS);
+        if (c->taken != c->ticket && shm_box_ticket(c->reply) == c->ticket) {
+            c->taken = c->ticket;
+            return shm_box_take(c->reply, c->base.max_msg, buf, cap);
         }
-        if (slots_server_left(&c->slots, &w))
+        if (left)
             return 0;
+        if (err == -EINTR || err == -ETIMEDOUT)
+            return err;
     }
 }
 
@@ -421,13 +405,5 @@ const struct transport shm_transport = {
     .usual_msg = SHM_USUAL,
     .max_depth = 1, /* a box holds one message */
     .probe = shm_probe,
-    .srv_open = shm_srv_open,
-    .srv_recv = shm_srv_recv,
-    .srv_send = shm_srv_send,
-    .srv_drop = shm_srv_drop,
-    .srv_close = shm_srv_close,
-    .cli_open = shm_cli_open,
-    .cli_send = shm_cli_send,
-    .cli_recv = shm_cli_recv,
-    .cli_close = shm_cli_close,
+    TP_CALLS(shm),
 };

@@ -48,7 +48,6 @@ struct socket_server {
     struct slots slots; /* who may serve, and how many may come */
     struct turns turns; /* from the first srv_recv on */
     int listener;       /* owned */
-    unsigned connected; /* peers with an open connection */
     struct socket_peer peer[];
 };
 
@@ -67,29 +66,24 @@ static int address(struct sockaddr_un *a, const struct slots *s,
                    const struct tp_opts *opts)
 {
     char dir[RUNDIR_PATH_MAX];
-    int n, err = rundir_path(dir);
 
-    if (err)
-        return err;
     *a = (struct sockaddr_un){.sun_family = AF_UNIX};
-    n = snprintf(a->sun_path, sizeof a->sun_path, "%s/%s", dir, s->stem);
-    if (n < (int)sizeof a->sun_path)
+    if (rundir_path(dir) == 0 &&
+        snprintf(a->sun_path, sizeof a->sun_path, "%s/%s", dir, s->stem) <
+            (int)sizeof a->sun_path)
         return 0;
     return tp_why(opts, -ENAMETOOLONG,
-                  "'%s/%s' is too long for a socket's address (%zu bytes); set "
-                  "XDG_RUNTIME_DIR to a shorter path",
-                  dir, s->stem, sizeof a->sun_path - 1);
+                  "the runtime folder's path is too long for a socket; set "
+                  "XDG_RUNTIME_DIR to a shorter one");
 }
 
 /* SO_RCVTIMEO or SO_SNDTIMEO; ms < 0 = none: 0 or -errno. */
 static int set_timeout(int fd, int which, int ms)
 {
-    struct timeval tv = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+    struct timeval tv = {0}; /* socket(7): zero means for ever */
 
-    if (ms < 0)
-        tv = (struct timeval){0}; /* socket(7): zero means for ever */
-    if (ms == 0)
-        tv.tv_usec = 1;
+    if (ms >= 0)
+        tv = (struct timeval){ms / 1000, ms % 1000 * 1000};
     return setsockopt(fd, SOL_SOCKET, which, &tv, sizeof tv) < 0 ? -errno : 0;
 }
 
@@ -167,22 +161,23 @@ static int socket_srv_open(struct tp_server **out, const struct tp_opts *opts)
     return err;
 }
 
-/* Gives a new connection the first free place: 0 or -errno. */
-static int add_peer(struct socket_server *s, int fd)
+/* The first place without a connection; base.clients when there is none. */
+static unsigned free_place(const struct socket_server *s)
 {
     unsigned i = 0;
-    int err;
 
-    while (frame_is_open(&s->peer[i].conn))
+    while (i < s->base.clients && frame_is_open(&s->peer[i].conn))
         i++;
-    err = turns_add(&s->turns, fd, i);
-    if (!err)
-        err = frame_open(&s->peer[i].conn, fd, fd, s->base.max_msg);
-    if (err)
-        return err;
+    return i;
+}
+
+/* Gives a new connection its place: 0 or -errno. */
+static int add_peer(struct socket_server *s, unsigned i, int fd)
+{
+    int err = turns_add(&s->turns, fd, i);
+
     s->peer[i].generation++;
-    s->connected++;
-    return 0;
+    return err ? err : frame_open(&s->peer[i].conn, fd, fd, s->base.max_msg);
 }
 
 /* Only our own user may talk to us: SO_PEERCRED is what the kernel noted when
@@ -203,14 +198,15 @@ static bool is_ours(int fd)
  */
 static void accept_peers(struct socket_server *s)
 {
+    unsigned i;
     int fd = 0;
 
-    while (fd >= 0 && s->connected < s->base.clients) {
+    while (fd >= 0 && (i = free_place(s)) < s->base.clients) {
         fd = accept4(s->listener, NULL, NULL, SOCK_CLOEXEC);
-        if (fd >= 0 && (!is_ours(fd) || add_peer(s, fd) < 0))
+        if (fd >= 0 && (!is_ours(fd) || add_peer(s, i, fd) < 0))
             close(fd);
     }
-    if (s->connected == s->base.clients)
+    if (fd >= 0)
         turns_remove(&s->turns, s->listener, TURNS_EXTRA);
 }
 
@@ -218,8 +214,8 @@ static void remove_peer(struct socket_server *s, unsigned i)
 {
     turns_remove(&s->turns, s->peer[i].conn.in, i);
     frame_close(&s->peer[i].conn);
-    if (s->connected-- == s->base.clients)
-        (void)turns_add(&s->turns, s->listener, TURNS_EXTRA); /* as before */
+    /* There is room again. EEXIST: the listener was being watched. */
+    (void)turns_add(&s->turns, s->listener, TURNS_EXTRA);
 }
 
 static ssize_t socket_srv_recv(struct tp_server *srv, tp_peer *from, void *buf,
@@ -306,7 +302,7 @@ static int connect_to(const struct slots *s, const struct tp_opts *opts)
     fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -errno;
-    err = set_timeout(fd, SO_SNDTIMEO, opts->open_ms);
+    err = set_timeout(fd, SO_SNDTIMEO, opts->open_ms ? opts->open_ms : 1);
     if (!err && connect(fd, (struct sockaddr *)&a, sizeof a) < 0)
         err = errno == EAGAIN         ? -ETIMEDOUT
               : errno == ECONNREFUSED ? -ENOENT
@@ -351,34 +347,29 @@ static int socket_cli_send(struct tp_client *cli, const void *buf, size_t len,
     return frame_send(&c->conn, buf, len, ms);
 }
 
-/* The receive timeout, set when it isn't so already: 0 or -errno. */
-static int recv_within(struct socket_client *c, int ms)
-{
-    int err =
-        ms == c->timeout_ms ? 0 : set_timeout(c->conn.in, SO_RCVTIMEO, ms);
-
-    if (!err)
-        c->timeout_ms = ms;
-    return err;
-}
-
 /*
- * Blocking with a deadline: the kernel's own receive timeout, which costs no
- * extra system call while `ms` stays the same. It counts in timer ticks and
- * may end up to one tick early: so look at the clock, and wait again.
+ * Blocking: the kernel's own receive timeout, set only when it isn't so
+ * already. It counts in timer ticks and may end up to one tick early: so look
+ * at the clock, and wait again.
  */
-static ssize_t recv_timeout(struct socket_client *c, void *buf, size_t cap,
-                            int ms)
+static ssize_t recv_blocking(struct socket_client *c, void *buf, size_t cap,
+                             int ms)
 {
-    int64_t until = wait_now() + (int64_t)ms * 1000000;
-    int64_t left;
+    int64_t until = ms < 0 ? INT64_MAX : wait_now() + (int64_t)ms * 1000000;
 
     for (;;) {
-        int err = recv_within(c, ms);
-        ssize_t n = err ? err : frame_recv(&c->conn, buf, cap);
+        int64_t left;
+        ssize_t n = 0;
 
+        if (ms != c->timeout_ms)
+            n = set_timeout(c->conn.in, SO_RCVTIMEO, ms);
+        c->timeout_ms = ms;
+        if (n == 0)
+            n = frame_recv(&c->conn, buf, cap);
         if (n != -EAGAIN) /* EAGAIN: the timeout, or half a frame */
             return n;
+        if (ms < 0)
+            continue;
         left = until - wait_now();
         if (left <= 0)
             return -ETIMEDOUT;
@@ -395,16 +386,9 @@ static ssize_t socket_cli_recv(struct tp_client *cli, void *buf, size_t cap,
 
     if (c->conn.broken)
         return -EPIPE;
-    if (ms > 0 && c->policy.how == TP_BLOCK) {
-        n = recv_timeout(c, buf, cap, ms);
-    } else {
-        int err = c->policy.how == TP_BLOCK ? recv_within(c, -1) : 0;
-
-        if (err)
-            return err;
-        wait_begin(&w, &c->policy, ms);
-        n = frame_await(&c->conn, &w, buf, cap);
-    }
+    wait_begin(&w, &c->policy, ms);
+    n = c->policy.how == TP_BLOCK && ms ? recv_blocking(c, buf, cap, ms)
+                                        : frame_await(&c->conn, &w, buf, cap);
     if (n == -EPROTO)
         c->conn.broken = true;
     return n;
@@ -419,13 +403,5 @@ const struct transport socket_transport = {
     .max_msg = SOCKET_CEILING,
     .usual_msg = SOCKET_USUAL,
     .max_depth = TP_DEPTH_MAX,
-    .srv_open = socket_srv_open,
-    .srv_recv = socket_srv_recv,
-    .srv_send = socket_srv_send,
-    .srv_drop = socket_srv_drop,
-    .srv_close = socket_srv_close,
-    .cli_open = socket_cli_open,
-    .cli_send = socket_cli_send,
-    .cli_recv = socket_cli_recv,
-    .cli_close = socket_cli_close,
+    TP_CALLS(socket),
 };

@@ -1,9 +1,10 @@
 /*
- * limits.c - see limits.h
+ * quota.c - see quota.h
  */
-#include "limits.h"
+#include "quota.h"
 
 #include <errno.h>
+#include <mqueue.h>
 #include <stdio.h>
 #include <sys/resource.h>
 
@@ -13,6 +14,14 @@
 #define OVERHEAD                                                               \
     128 /* what the kernel counts beside a message's bytes;
                            less than 100 on a 64-bit machine */
+
+int mqueue_probe(char *why, size_t cap)
+{
+    if (mq_unlink("/ipclab-probe-no-such-queue") == 0 || errno != ENOSYS)
+        return 0;
+    snprintf(why, cap, "this kernel has no POSIX message queues");
+    return -ENOSYS;
+}
 
 /* A limit from /proc/sys/fs/mqueue, or its usual value. */
 static size_t kernel_limit(const char *name, size_t usual)
@@ -31,11 +40,10 @@ static size_t kernel_limit(const char *name, size_t usual)
     return v;
 }
 
-int mqueue_choose_size(const struct tp_opts *opts, unsigned requests,
-                       size_t head, size_t *max_msg)
+int mqueue_choose_size(const struct tp_opts *opts, size_t head, size_t *max_msg)
 {
     size_t most = kernel_limit("msgsize_max", USUAL_SIZE);
-    size_t messages = (size_t)opts->clients * opts->depth + requests;
+    size_t messages = (size_t)opts->clients * opts->depth + MQUEUE_REQUESTS;
     size_t size = opts->max_msg ? opts->max_msg + head : USUAL_SIZE;
     size_t room = SIZE_MAX; /* for one message */
     struct rlimit r;
