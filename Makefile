@@ -46,15 +46,24 @@ LDLIBS = $(CJSON_LIBS) -lrt
 CHAPTERS = pipe/pipe fifo/fifo mqueue/mqueue mqueue/quota shm/shm socket/socket
 LIB = $(CHAPTERS) $(addprefix common/, transport rundir slots wait frame cframe \
       crc32 utf8 timestamp json schedule journal store wire server client)
-TESTS = test_schedule test_journal test_store test_wire test_server conformance
+CLI = $(addprefix common/, ipclab cmd cmd_serve cmd_events exchange localtime \
+      week demo)
+BENCH = $(addprefix bench/, ipcbench options plan case lab bare stats machine \
+        table report)
+TESTS = test_schedule test_journal test_store test_wire test_server test_week \
+        test_bench conformance test_cli
 
 obj = $(addprefix $(BUILD)/obj/, $(addsuffix .o, $(1)))
 LIB_A = $(BUILD)/libipclab.a
 TEST_BINS = $(addprefix $(BUILD)/tests/, $(TESTS))
-SOURCES = $(LIB) $(addprefix tests/, harness world faults $(TESTS))
+SOURCES = $(LIB) $(CLI) $(BENCH) $(addprefix tests/, harness world faults $(TESTS))
 
-all: $(LIB_A)
+all: $(BUILD)/ipclab $(BUILD)/ipcbench
 
+$(BUILD)/ipclab: $(call obj,$(CLI)) $(LIB_A)
+$(BUILD)/ipcbench: $(call obj,$(BENCH)) $(LIB_A)
+$(BUILD)/tests/test_week: $(call obj,common/week common/localtime)
+$(BUILD)/tests/test_bench: $(call obj,$(filter-out bench/ipcbench,$(BENCH)))
 $(TEST_BINS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o \
               $(BUILD)/obj/tests/harness.o $(LIB_A)
 $(BUILD)/tests/conformance: $(call obj,tests/world tests/faults)
@@ -72,7 +81,7 @@ $(LIB_A): $(call obj,$(LIB))
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && ar rcs $@ $^
 
-$(TEST_BINS):
+$(BUILD)/ipclab $(BUILD)/ipcbench $(TEST_BINS):
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -pthread $(CFLAGS) $(SANFLAGS) $(LDFLAGS) -o $@ \
@@ -82,6 +91,9 @@ $(BUILD)/obj/%.o: %.c | $(BUILD)/found
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(DEFS) -c -o $@ $<
+
+$(call obj,bench/machine bench/report): DEFS = -DIPCLAB_REV='"$(REVISION)"' \
+    -DIPCLAB_CFLAGS='"$(CFLAGS)"'
 
 # One clear sentence instead of a page of compiler errors.
 $(BUILD)/found: | $(filter deps,$(MAKECMDGOALS))
@@ -99,6 +111,23 @@ $(BUILD)/found: | $(filter deps,$(MAKECMDGOALS))
 test: all $(TEST_BINS)
 	$(Q)sh tests/run.sh $(BUILD)/tests $(TESTS)
 
+bench: all
+	$(Q)mkdir -p $(BUILD)/bench
+	$(Q)$(BUILD)/ipcbench --json $(BUILD)/bench/results.json
+
+demo: all
+	$(Q)$(BUILD)/ipclab demo
+
+install: all
+	$(INSTALL) -d $(DESTDIR)$(bindir)
+	$(INSTALL) $(BUILD)/ipclab $(BUILD)/ipcbench $(DESTDIR)$(bindir)
+
+install-strip:
+	$(MAKE) INSTALL='$(INSTALL) -s' install
+
+uninstall:
+	rm -f $(DESTDIR)$(bindir)/ipclab $(DESTDIR)$(bindir)/ipcbench
+
 clean:
 	rm -rf build
 
@@ -112,10 +141,13 @@ help:
 	@echo "make deps         install what is missing (Debian, Ubuntu)"
 	@echo "make              build build/ipclab and build/ipcbench"
 	@echo "make test         run all tests"
+	@echo "make bench        compare the five mechanisms on this machine"
+	@echo "make demo         a tour of about a minute"
+	@echo "make install      PREFIX=$(PREFIX) DESTDIR=$(DESTDIR); also uninstall"
 	@echo "make clean        remove build/"
 	@echo "settings: DEV=1  SAN=address|undefined|thread  V=1  CC=clang"
 
-.PHONY: all test clean deps help
+.PHONY: all test bench demo install install-strip uninstall clean deps help
 .DELETE_ON_ERROR:
 
 Q = $(if $(V),,@)

@@ -1,0 +1,545 @@
+/*
+ * cmd_serve.c - transports, serve, ping, stats, clean
+ *
+ * serve and the forked server are the same in all but how they are started
+ * and ended: open the store, open transports, server_run, close.
+ */
+#include "cmd.h"
+#include "exchange.h"
+#include "rundir.h"
+#include "server.h"
+#include "slots.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define SET_MAX 16   /* transports that one server serves */
+#define HELD_MS 1000 /* serve: wait for a server that is just ending */
+
+/* ---- transports --------------------------------------------------------- */
+
+static const char *yes(unsigned flag)
+{
+    return flag ? "yes" : "-";
+}
+
+static void transport_json(const struct transport *t, int err, const char *why)
+{
+    printf("%s\n  {\"name\": \"%s\", \"usable\": %s, \"why_not\": ",
+           t == tp_all[0] ? "[" : ",", t->name, err ? "false" : "true");
+    if (err)
+        exchange_string(stdout, *why ? why : strerror(-err));
+    else
+        printf("null");
+    printf(", \"named\": %s, \"framed\": %s, \"hangup\": %s, "
+           "\"max_msg\": %zu, \"blurb\": ",
+           t->caps & TP_NAMED ? "true" : "false",
+           t->caps & TP_FRAMED ? "true" : "false",
+           t->caps & TP_HANGUP ? "true" : "false", t->max_msg);
+    exchange_string(stdout, t->blurb);
+    putchar('}');
+}
+
+int cmd_transports(const struct cli *cli)
+{
+    if (!cli->json)
+        printf("%-8s %-7s %-6s %-7s %-8s %9s  %s\n", "name", "usable", "named",
+               "framed", "hang-up", "largest", "what it is");
+    for (int i = 0; tp_all[i]; i++) {
+        const struct transport *t = tp_all[i];
+        char why[CMD_WHY_MAX] = "";
+        int err = tp_probe(t, why, sizeof why);
+
+        if (cli->json) {
+            transport_json(t, err, why);
+            continue;
+        }
+        printf("%-8s %-7s %-6s %-7s %-8s %9zu  %s\n", t->name,
+               err ? "no" : "yes", yes(t->caps & TP_NAMED),
+               yes(t->caps & TP_FRAMED), yes(t->caps & TP_HANGUP), t->max_msg,
+               t->blurb);
+        if (err)
+            printf("         not usable here: %s %s\n", cmd_errno_name(err),
+                   *why ? why : strerror(-err));
+    }
+    if (cli->json)
+        puts("\n]");
+    return CMD_OK;
+}
+
+/* ---- one server --------------------------------------------------------- */
+
+struct serving {
+    struct store *store;
+    struct tp_server *set[SET_MAX];
+    unsigned count;
+    char path[CMD_PATH_MAX]; /* of the data file */
+};
+
+static atomic_bool stop;
+
+static void on_stop(int signal_number)
+{
+    (void)signal_number;
+    atomic_store(&stop, true); /* lock-free: allowed in a handler */
+}
+
+/* Without SA_RESTART, so that a blocking call ends too. What the caller has
+ * us ignore (nohup) stays ignored. */
+static void stop_on_signals(void)
+{
+    static const int signals[] = {SIGTERM, SIGINT, SIGHUP};
+    struct sigaction action = {.sa_handler = on_stop}, before;
+
+    sigemptyset(&action.sa_mask);
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
+        if (sigaction(signals[i], NULL, &before) == 0 &&
+            before.sa_handler != SIG_IGN)
+            (void)sigaction(signals[i], &action, NULL); /* can't fail */
+}
+
+static int open_store(struct serving *s, const struct cli *cli, int wait_ms)
+{
+    char why[CMD_WHY_MAX] = "";
+    struct store_opts opts = {.path = s->path,
+                              .sync = !cli->no_sync,
+                              .wait_ms = wait_ms,
+                              .why = why,
+                              .why_cap = sizeof why};
+    int err, code = cmd_data_path(cli, s->path);
+
+    if (code)
+        return code;
+    err = store_open(&s->store, &opts);
+    if (err == -ENOENT) /* not a missing server, but a missing folder */
+        return cmd_error(CMD_CREATE,
+                         "cannot open the data file '%s': ENOENT no such "
+                         "folder",
+                         s->path);
+    if (err < 0)
+        return cmd_fail(err, why, "cannot open the data file '%s'", s->path);
+    if (*why)
+        cmd_error(0, "note: '%s': %s", s->path, why);
+    return 0;
+}
+
+static int open_transport(struct serving *s, const struct cli *cli,
+                          const struct transport *t, char *why, size_t cap)
+{
+    struct tp_opts opts = {.name = cli->instance,
+                           .clients = TP_CLIENTS_MAX,
+                           .depth = 1,
+                           .wait = cli->wait,
+                           .why = why,
+                           .why_cap = cap};
+    int err = tp_probe(t, why, cap);
+
+    if (err < 0)
+        return err;
+    *why = '\0';
+    err = tp_srv_open(t, &s->set[s->count], &opts);
+    if (err == 0)
+        s->count++;
+    return err;
+}
+
+bool serve_in_list(const char *list, const struct transport *t)
+{
+    size_t len = strlen(t->name);
+
+    if (!list || !strcmp(list, "all"))
+        return true;
+    for (; list; list = strchr(list, ',') ? strchr(list, ',') + 1 : NULL)
+        if (!strncmp(list, t->name, len) &&
+            (list[len] == ',' || list[len] == '\0'))
+            return true;
+    return false;
+}
+
+/* Open the named transports of the list. With "all", one that can't be used
+ * here is named and left out; but a name that is taken, or a runtime folder
+ * that may not be used, always ends it. */
+static int open_named(struct serving *s, const struct cli *cli,
+                      const char *list)
+{
+    bool all = !list || !strcmp(list, "all");
+    int code = CMD_NO_SERVER;
+
+    for (int i = 0; tp_all[i] && s->count < SET_MAX; i++) {
+        const struct transport *t = tp_all[i];
+        char why[CMD_WHY_MAX] = "";
+        int err;
+
+        if (!(t->caps & TP_NAMED) || !serve_in_list(list, t))
+            continue;
+        err = open_transport(s, cli, t, why, sizeof why);
+        if (err == 0)
+            continue;
+        code = cmd_fail(err, why, "cannot serve over %s '%s'", t->name,
+                        cli->instance);
+        if (!all || err == -EADDRINUSE || err == -EACCES)
+            return code;
+    }
+    return s->count ? 0 : code;
+}
+
+static int run(const struct serving *s)
+{
+    struct server_opts opts = {.set = (struct tp_server **)s->set,
+                               .count = s->count,
+                               .store = s->store,
+                               .stop = &stop};
+    int err = server_run(&opts);
+
+    return err < 0 ? cmd_fail(err, NULL, "the server has failed") : CMD_OK;
+}
+
+static void close_all(struct serving *s)
+{
+    while (s->count)
+        tp_srv_close(s->set[--s->count]);
+    store_close(s->store);
+}
+
+/* ---- serve -------------------------------------------------------------- */
+
+static int say_ready(const struct serving *s, const struct cli *cli)
+{
+    printf("ready:");
+    for (unsigned i = 0; i < s->count; i++)
+        printf(" %s", s->set[i]->t->name);
+    printf(" (instance %s, data %s, pid %ld)\n", cli->instance, s->path,
+           (long)getpid());
+    return fflush(stdout) ? cmd_fail(-errno, NULL, "cannot write to stdout")
+                          : 0;
+}
+
+int cmd_serve(const struct cli *cli)
+{
+    struct serving s = {0};
+    int code;
+
+    for (int i = 0; tp_all[i] && cli->transports; i++)
+        if (!(tp_all[i]->caps & TP_NAMED) &&
+            strcmp(cli->transports, "all") != 0 &&
+            serve_in_list(cli->transports, tp_all[i]))
+            return cmd_error(CMD_USAGE,
+                             "a %s has no name to serve under: a command with "
+                             "-t %s forks a server of its own",
+                             tp_all[i]->name, tp_all[i]->name);
+    stop_on_signals();
+    code = open_store(&s, cli,
+                      cli->timeout_ms < HELD_MS ? cli->timeout_ms : HELD_MS);
+    if (!code)
+        code = open_named(&s, cli, cli->transports);
+    if (!code)
+        code = say_ready(&s, cli);
+    if (!code)
+        code = run(&s);
+    close_all(&s);
+    return code;
+}
+
+/* ---- a forked server ---------------------------------------------------- */
+
+static int serve_child(const struct cli *cli, struct tp_server *inherited,
+                       enum serve_also also, int ready)
+{
+    struct serving s = {.set = {inherited}, .count = 1};
+    int code = open_store(&s, cli, cli->timeout_ms);
+
+    if (!code && also == SERVE_NAMED)
+        code = open_named(&s, cli, NULL);
+    if (!code && write(ready, "+", 1) != 1)
+        code = CMD_IO; /* the parent is gone */
+    close(ready);
+    if (!code)
+        code = run(&s);
+    close_all(&s);
+    return code;
+}
+
+/* A server with names doesn't end with its clients: it needs another way to
+ * learn that its parent is gone. */
+static void end_with_parent(pid_t parent)
+{
+    stop_on_signals();
+    (void)prctl(PR_SET_PDEATHSIG, SIGTERM); /* can't fail for a good signal */
+    if (getppid() != parent)                /* it died before that */
+        atomic_store(&stop, true);
+}
+
+pid_t serve_fork(const struct cli *cli, struct tp_server *inherited,
+                 enum serve_also also, int *code)
+{
+    int ready[2], status = 0;
+    pid_t parent = getpid(), pid;
+    char byte;
+    ssize_t n;
+
+    if (pipe(ready) < 0) {
+        *code = cmd_fail(-errno, NULL, "cannot make a pipe");
+        return 0;
+    }
+    fflush(NULL); /* or the child would write our output once more */
+    pid = fork();
+    if (pid == 0) {
+        close(ready[0]);
+        if (also == SERVE_NAMED)
+            end_with_parent(parent);
+        _exit(serve_child(cli, inherited, also, ready[1]));
+    }
+    close(ready[1]);
+    if (pid < 0) {
+        *code = cmd_fail(-errno, NULL, "cannot fork a server");
+        close(ready[0]);
+        return 0;
+    }
+    while ((n = read(ready[0], &byte, 1)) < 0 && errno == EINTR)
+        ;
+    close(ready[0]);
+    if (n == 1)
+        return pid;
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    *code =
+        WIFEXITED(status) && WEXITSTATUS(status) ? WEXITSTATUS(status) : CMD_IO;
+    return 0;
+}
+
+/* ---- ping --------------------------------------------------------------- */
+
+static uint64_t now_ns(void)
+{
+    struct timespec t;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &t); /* can't fail on Linux */
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static int by_size(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+    return x < y ? -1 : x > y;
+}
+
+uint64_t cmd_percentile(const uint64_t *sorted, size_t n, unsigned percent)
+{
+    size_t rank = (n * percent + 99) / 100; /* nearest rank, from 1 */
+
+    return sorted[rank ? rank - 1 : 0];
+}
+
+int cmd_ping_times(struct client *c, uint64_t *ns, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        uint64_t begin = now_ns();
+        int err = client_ping(c);
+
+        if (err)
+            return err;
+        ns[i] = now_ns() - begin;
+    }
+    qsort(ns, n, sizeof *ns, by_size);
+    return 0;
+}
+
+static void print_ping(const struct cli *cli, const uint64_t *ns, size_t n)
+{
+    bool enough = n >= 100; /* else the p99 is just the maximum */
+    double p50 = (double)cmd_percentile(ns, n, 50) / 1000;
+    double p99 = (double)cmd_percentile(ns, n, 99) / 1000;
+
+    if (cli->json) {
+        printf("{\"transport\": \"%s\", \"count\": %zu, \"min_us\": %.1f, "
+               "\"p50_us\": %.1f, \"p99_us\": ",
+               cli->transport->name, n, (double)ns[0] / 1000, p50);
+        printf(enough ? "%.1f" : "null", p99);
+        printf(", \"max_us\": %.1f}\n", (double)ns[n - 1] / 1000);
+        return;
+    }
+    printf("%zu round trips over %s: min %.1f us, p50 %.1f us, ", n,
+           cli->transport->name, (double)ns[0] / 1000, p50);
+    if (enough)
+        printf("p99 %.1f us, ", p99);
+    printf("max %.1f us\n", (double)ns[n - 1] / 1000);
+}
+
+int cmd_ping(const struct cli *cli)
+{
+    size_t n = cli->count ? cli->count : 1000;
+    uint64_t *ns = calloc(n, sizeof *ns);
+    struct session s;
+    int code;
+
+    if (!ns)
+        return cmd_fail(-ENOMEM, NULL, "cannot time %zu round trips", n);
+    code = session_open(&s, cli);
+    if (!code) {
+        code = session_result(&s, cmd_ping_times(&s.client, ns, n), "ping");
+        session_close(&s);
+    }
+    if (!code)
+        print_ping(cli, ns, n);
+    free(ns);
+    return code;
+}
+
+/* ---- stats -------------------------------------------------------------- */
+
+static void print_stats(const struct wire_stats *st, bool json)
+{
+    const struct {
+        const char *name;
+        uint64_t value;
+        const char *what;
+    } rows[] = {
+        {"pid", st->pid, "the server's process"},
+        {"uptime_ms", st->uptime_ms, "since it started"},
+        {"events", st->events, "in the timetable"},
+        {"rev", st->rev, "changes since the data file began"},
+        {"requests", st->requests, "handled, over all transports"},
+        {"changes", st->changes, "of these, that changed something"},
+        {"errors", st->errors, "of these, that were refused"},
+        {"journal_bytes", st->journal_bytes, "in the data file"},
+        {"syncs", st->syncs, "times the data file was synced"},
+    };
+    size_t count = sizeof rows / sizeof *rows;
+
+    for (size_t i = 0; i < count; i++)
+        if (json)
+            printf("%s\"%s\": %" PRIu64 "%s", i ? ", " : "{", rows[i].name,
+                   rows[i].value, i + 1 < count ? "" : "}\n");
+        else
+            printf("%-13s %12" PRIu64 "  %s\n", rows[i].name, rows[i].value,
+                   rows[i].what);
+}
+
+int cmd_stats(const struct cli *cli)
+{
+    struct wire_stats st;
+    struct session s;
+    int code = session_open(&s, cli);
+
+    if (code)
+        return code;
+    code =
+        session_result(&s, client_stats(&s.client, &st), "read the counters");
+    session_close(&s);
+    if (!code)
+        print_stats(&st, cli->json);
+    return code;
+}
+
+/* ---- clean -------------------------------------------------------------- */
+
+/* "INSTANCE.TRANSPORT.lock" taken apart; NULL when it isn't one of those. */
+static const struct transport *lock_owner(const char *file, char *instance,
+                                          size_t cap)
+{
+    const char *dot = strchr(file, '.');
+    size_t len = dot ? (size_t)(dot - file) : 0;
+
+    if (len == 0 || len >= cap)
+        return NULL;
+    memcpy(instance, file, len);
+    instance[len] = '\0';
+    for (int i = 0; tp_all[i]; i++) {
+        size_t n = strlen(tp_all[i]->name);
+
+        if (!strncmp(dot + 1, tp_all[i]->name, n) &&
+            !strcmp(dot + 1 + n, ".lock"))
+            return tp_name_ok(instance) ? tp_all[i] : NULL;
+    }
+    return NULL;
+}
+
+/* To serve under a name takes over what a dead server left; to stop serving
+ * removes it. A live server refuses the name, so nothing of it is touched. */
+static int clean_one(const struct transport *t, const char *instance,
+                     const char *file, int dir)
+{
+    char why[CMD_WHY_MAX] = "";
+    struct tp_opts opts = {
+        .name = instance, .clients = 1, .why = why, .why_cap = sizeof why};
+    struct slots_info info = {0};
+    struct tp_server *srv;
+    int err;
+
+    if (slots_look(dir, file, &info) == 1)
+        err = -EADDRINUSE;
+    else
+        err = tp_srv_open(t, &srv, &opts);
+    if (err == -EADDRINUSE) {
+        printf("in use   %-7s '%s' by pid %ld: left alone\n", t->name, instance,
+               info.pid);
+        return CMD_OK;
+    }
+    if (err < 0)
+        return cmd_fail(err, why, "cannot clean %s '%s'", t->name, instance);
+    tp_srv_close(srv);
+    printf("removed  %-7s '%s'\n", t->name, instance);
+    return CMD_OK;
+}
+
+static int is_lock(const struct dirent *e)
+{
+    char instance[TP_NAME_MAX + 1];
+
+    return lock_owner(e->d_name, instance, sizeof instance) != NULL;
+}
+
+static int clean_files(const struct cli *cli, struct dirent **files, int n,
+                       int dir)
+{
+    char instance[TP_NAME_MAX + 1];
+    int code = CMD_OK, found = 0;
+
+    for (int i = 0; i < n; i++) {
+        const char *file = files[i]->d_name;
+        const struct transport *t = lock_owner(file, instance, sizeof instance);
+        int one;
+
+        if (!t || !serve_in_list(cli->transports, t))
+            continue;
+        found++;
+        one = clean_one(t, instance, file, dir);
+        if (one)
+            code = one;
+    }
+    if (!found)
+        puts("nothing to clean");
+    return code;
+}
+
+int cmd_clean(const struct cli *cli)
+{
+    char why[CMD_WHY_MAX] = "", path[RUNDIR_PATH_MAX];
+    struct tp_opts opts = {.why = why, .why_cap = sizeof why};
+    struct dirent **files = NULL;
+    int dir = rundir_open(&opts), n, code;
+
+    if (dir < 0)
+        return cmd_fail(dir, why, "cannot open the runtime folder");
+    /* All names first: cleaning makes and removes some of them. */
+    n = rundir_path(path) < 0 ? -1 : scandir(path, &files, is_lock, alphasort);
+    if (n < 0)
+        code = cmd_fail(-errno, NULL, "cannot read the runtime folder");
+    else
+        code = clean_files(cli, files, n, dir);
+    while (n > 0)
+        free(files[--n]);
+    free(files);
+    close(dir);
+    return code;
+}
