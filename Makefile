@@ -109,7 +109,8 @@ $(BUILD)/found: | $(filter deps,$(MAKECMDGOALS))
 # ---- what you would type --------------------------------------------------------
 
 test: all $(TEST_BINS)
-	$(Q)sh tests/run.sh $(BUILD)/tests $(TESTS)
+	$(Q)IPCLAB_BIN=$(BUILD)/ipclab \
+	    sh tests/run.sh $(BUILD)/tests $(TESTS)
 
 bench: all
 	$(Q)mkdir -p $(BUILD)/bench

@@ -527,8 +527,12 @@ int cmd_clean(const struct cli *cli)
     char why[CMD_WHY_MAX] = "", path[RUNDIR_PATH_MAX];
     struct tp_opts opts = {.why = why, .why_cap = sizeof why};
     struct dirent **files = NULL;
-    int dir = rundir_open(&opts), n, code;
+    int dir = rundir_open(&opts, false), n, code;
 
+    if (dir == -ENOENT) {
+        puts("nothing to clean");
+        return CMD_OK;
+    }
     if (dir < 0)
         return cmd_fail(dir, why, "cannot open the runtime folder");
     /* All names first: cleaning makes and removes some of them. */

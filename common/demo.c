@@ -459,21 +459,30 @@ static int entries(const char *path, const char *prefix)
     return n;
 }
 
-/* What is left of the names that this runtime folder gave. */
-static int leftovers(void)
+/* How the names of this folder's queues and segments begin; "" when there is
+ * no folder. To be asked while it is there: the next one has other names. */
+static void object_prefix(char prefix[RUNDIR_OBJECT_MAX])
 {
-    char path[RUNDIR_PATH_MAX], object[RUNDIR_OBJECT_MAX];
     struct tp_opts opts = {0};
-    int dir = rundir_open(&opts), n;
+    int dir = rundir_open(&opts, false);
 
-    if (dir < 0 || rundir_path(path) < 0)
-        return -1;
-    rundir_object(object, dir, "");
+    prefix[0] = '\0';
+    if (dir < 0)
+        return;
+    rundir_object(prefix, dir, "");
     close(dir);
-    n = entries(path, "");
-    n += entries("/dev/shm", object + 1); /* without its slash */
-    n += entries("/dev/mqueue", object + 1);
-    return n;
+}
+
+/* How many names are left in the runtime folder and with this prefix. */
+static int leftovers(const char *prefix)
+{
+    char path[RUNDIR_PATH_MAX];
+
+    if (!prefix[0] || rundir_path(path) < 0)
+        return 0;
+    prefix++; /* without its slash */
+    return entries(path, "") + entries("/dev/shm", prefix) +
+           entries("/dev/mqueue", prefix);
 }
 
 static int remove_entry(const char *path, const struct stat *st, int flag,
@@ -485,11 +494,13 @@ static int remove_entry(const char *path, const struct stat *st, int flag,
 
 static int clean_up(struct tour *t)
 {
+    char prefix[RUNDIR_OBJECT_MAX];
     pid_t server = t->server;
     int left;
 
+    object_prefix(prefix);
     stop(t, SIGTERM);
-    left = leftovers();
+    left = leftovers(prefix);
     if (nftw(t->dir, remove_entry, 8, FTW_DEPTH | FTW_PHYS) < 0)
         return cmd_fail(-errno, NULL, "cannot remove '%s'", t->dir);
     if (left)

@@ -20,12 +20,12 @@
 #define FRAME_HEAD 4 /* bytes of the length */
 
 struct frame_conn {
-    int in;           /* owned */
+    int in;              /* owned */
     struct wait_out out; /* owned; a socket has the same number here */
-    size_t max_msg;   /* bytes */
-    uint8_t *buf;     /* owned; FRAME_HEAD + max_msg bytes */
-    size_t at, len;   /* buf[at .. at + len) has arrived, not yet been taken */
-    bool broken;      /* a frame was cut short: nothing more can be sent */
+    size_t max_msg;      /* bytes */
+    uint8_t *buf;        /* owned; FRAME_HEAD + max_msg bytes */
+    size_t at, len; /* buf[at .. at + len) has arrived, not yet been taken */
+    bool broken;    /* a frame was cut short: nothing more can be sent */
 };
 
 /* Takes over both descriptors when it succeeds: 0 or -ENOMEM. */

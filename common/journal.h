@@ -41,9 +41,9 @@ enum journal_op { JOURNAL_ADD, JOURNAL_UPDATE, JOURNAL_REMOVE, JOURNAL_DONE };
 struct journal_record {
     enum journal_op op;
     enum journal_op was; /* of a done: add, update or remove */
-    uint64_t token;     /* the client's; 0 = none */
-    uint64_t seq;       /* given by journal_append */
-    struct event event; /* title: the caller's (append), the journal's until
+    uint64_t token;      /* the client's; 0 = none */
+    uint64_t seq;        /* given by journal_append */
+    struct event event;  /* title: the caller's (append), the journal's until
                            the reader returns (open) */
 };
 
@@ -51,9 +51,9 @@ struct journal;
 
 struct journal_opts {
     const char *path;
-    bool sync;      /* false: journal_commit does no fdatasync (benchmarks) */
-    int wait_ms;    /* how long to wait for a file that another process holds */
-    char *why;      /* NULL, or where a failing open, or a repair, puts one
+    bool sync;   /* false: journal_commit does no fdatasync (benchmarks) */
+    int wait_ms; /* how long to wait for a file that another process holds */
+    char *why;   /* NULL, or where a failing open, or a repair, puts one
                        sentence, with the line number where there is one */
     size_t why_cap;
 };

@@ -27,7 +27,7 @@ int rundir_path(char path[RUNDIR_PATH_MAX])
     return n < RUNDIR_PATH_MAX ? 0 : -ENAMETOOLONG;
 }
 
-int rundir_open(const struct tp_opts *opts)
+int rundir_open(const struct tp_opts *opts, bool make)
 {
     char path[RUNDIR_PATH_MAX];
     struct stat st;
@@ -35,10 +35,12 @@ int rundir_open(const struct tp_opts *opts)
 
     if (err)
         return tp_why(opts, err, "the path in XDG_RUNTIME_DIR is too long");
-    if (mkdir(path, 0700) < 0 && errno != EEXIST)
+    if (make && mkdir(path, 0700) < 0 && errno != EEXIST)
         return tp_why(opts, -errno, "cannot make the runtime folder '%s'",
                       path);
     fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 && errno == ENOENT)
+        return -ENOENT;
     if (fd < 0) {
         err = errno == ELOOP || errno == ENOTDIR ? -EACCES : -errno;
         return tp_why(opts, err, "'%s' is not a folder that can be used", path);
@@ -60,6 +62,14 @@ int rundir_open(const struct tp_opts *opts)
         return err;
     }
     return fd;
+}
+
+void rundir_remove(void)
+{
+    char path[RUNDIR_PATH_MAX];
+
+    if (rundir_path(path) == 0)
+        (void)rmdir(path); /* refused unless it is empty: that is the point */
 }
 
 void rundir_object(char object[RUNDIR_OBJECT_MAX], int dir, const char *name)

@@ -19,12 +19,15 @@
 int rundir_path(char path[RUNDIR_PATH_MAX]);
 
 /*
- * Open the folder, made with mode 0700 when it is missing: a descriptor (the
- * caller's), or -EACCES when somebody else owns it, others may enter it, or it
+ * Open the folder (if `make`, it is made with mode 0700 when it is missing): a
+ * descriptor, the caller's; -ENOENT; -EACCES when somebody else owns it, others may enter it, or it
  * isn't a real folder (opts->why says which); or what mkdir(2), open(2) gave.
  * Checked through the descriptor itself, so nobody can swap it in between.
  */
-int rundir_open(const struct tp_opts *opts);
+int rundir_open(const struct tp_opts *opts, bool make);
+
+/* Remove the folder if nothing is left in it. */
+void rundir_remove(void);
 
 /* "/ipclab-UID-HASH-NAME", for mq_open(3) and shm_open(3). */
 void rundir_object(char object[RUNDIR_OBJECT_MAX], int dir, const char *name);

@@ -17,10 +17,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define EVENT_TITLE_MAX 255             /* bytes, without the NUL */
-#define EVENT_TIME_MIN  (-62135596800)  /* 0001-01-01T00:00:00Z */
-#define EVENT_TIME_MAX  253402300799    /* 9999-12-31T23:59:59Z */
-#define EVENT_COUNT_MAX 16777216u       /* ids are 1..this */
+#define EVENT_TITLE_MAX 255            /* bytes, without the NUL */
+#define EVENT_TIME_MIN  (-62135596800) /* 0001-01-01T00:00:00Z */
+#define EVENT_TIME_MAX  253402300799   /* 9999-12-31T23:59:59Z */
+#define EVENT_COUNT_MAX 16777216u      /* ids are 1..this */
 
 struct event {
     uint32_t id;       /* 1.. in order of creation, never used again */

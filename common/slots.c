@@ -25,10 +25,8 @@
 
 static struct flock one_byte(short type, off_t byte)
 {
-    struct flock l = {.l_type = type,
-                      .l_whence = SEEK_SET,
-                      .l_start = byte,
-                      .l_len = 1};
+    struct flock l = {
+        .l_type = type, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1};
 
     return l;
 }
@@ -99,11 +97,11 @@ static void lock_name(char file[SLOTS_FILE_MAX], const struct slots *s)
 
 /* The runtime folder and the names in it: 0 or -errno. */
 static int begin(struct slots *s, const struct tp_opts *opts,
-                 const char *transport)
+                 const char *transport, bool make)
 {
     *s = (struct slots){.fd = -1, .clients = opts->clients};
     snprintf(s->stem, sizeof s->stem, "%s.%s", opts->name, transport);
-    s->dir = rundir_open(opts);
+    s->dir = rundir_open(opts, make);
     return s->dir < 0 ? s->dir : 0;
 }
 
@@ -117,11 +115,13 @@ static int begin(struct slots *s, const struct tp_opts *opts,
  * name *while holding its byte 0*; so the other one either fails to lock, or
  * locks a file that has no name any more, sees that, and tries again.
  */
-static int try_serve(struct slots *s, const char *file)
+static int try_serve(struct slots *s)
 {
+    char file[SLOTS_FILE_MAX];
     struct stat st;
     int fd, err;
 
+    lock_name(file, s);
     fd = openat(s->dir, file, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
         return -errno;
@@ -146,18 +146,20 @@ static int try_serve(struct slots *s, const char *file)
 int slots_serve(struct slots *s, const struct tp_opts *opts,
                 const char *transport)
 {
-    char file[SLOTS_FILE_MAX];
-    int got = begin(s, opts, transport);
+    int got = 0;
 
-    if (got < 0)
-        return got;
-    lock_name(file, s);
     /* Each further attempt needs another starter to have got ahead of us. */
-    for (int i = 0; i < 100 && got == 0; i++)
-        got = try_serve(s, file);
+    for (int i = 0; i < 100 && got == 0; i++) {
+        got = begin(s, opts, transport, true);
+        if (!got)
+            got = try_serve(s);
+        if (got == -ENOENT) /* who closed last has removed the folder */
+            got = 0;
+        if (got != 1)
+            slots_drop(s);
+    }
     if (got == 1)
         return 0;
-    slots_drop(s);
     return got < 0 && got != -EADDRINUSE
                ? got
                : tp_why(opts, -EADDRINUSE, "a live server has this name");
@@ -166,9 +168,9 @@ int slots_serve(struct slots *s, const struct tp_opts *opts,
 int slots_ready(struct slots *s, const struct tp_server *base)
 {
     char line[INFO_SIZE];
-    int n = snprintf(line, sizeof line,
-                     "pid %ld clients %u depth %u max_msg %zu\n",
-                     (long)getpid(), base->clients, base->depth, base->max_msg);
+    int n =
+        snprintf(line, sizeof line, "pid %ld clients %u depth %u max_msg %zu\n",
+                 (long)getpid(), base->clients, base->depth, base->max_msg);
 
     /* One write: a client sees all of the line or none of it. */
     return pwrite(s->fd, line, (size_t)n, 0) == n ? 0 : -EIO;
@@ -214,13 +216,13 @@ int slots_join(struct slots *s, const struct tp_opts *opts,
 {
     struct slots_info info = {0};
     char file[SLOTS_FILE_MAX];
-    int err = begin(s, opts, transport);
+    int err = begin(s, opts, transport, false);
 
-    if (err)
-        return err;
     lock_name(file, s);
-    s->fd = openat(s->dir, file, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
-    err = s->fd < 0 ? -errno : read_info(s->fd, &info);
+    if (!err)
+        s->fd = openat(s->dir, file, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+    if (!err)
+        err = s->fd < 0 ? -errno : read_info(s->fd, &info);
     if (!err && !slots_server_alive(s))
         err = -ENOENT;
     s->clients = info.clients;
@@ -232,8 +234,7 @@ int slots_join(struct slots *s, const struct tp_opts *opts,
         return 0;
     slots_drop(s);
     if (err == -EBUSY)
-        return tp_why(opts, err, "all %u client slots are taken",
-                      info.clients);
+        return tp_why(opts, err, "all %u client slots are taken", info.clients);
     return err == -ENOENT ? tp_why(opts, err, "nobody serves here") : err;
 }
 
@@ -311,6 +312,7 @@ void slots_close(struct slots *s)
     if (s->fd >= 0) { /* still ours: we hold its byte 0 until the drop */
         lock_name(file, s);
         (void)unlinkat(s->dir, file, 0); /* gone already is as good */
+        rundir_remove();
     }
     slots_drop(s);
 }

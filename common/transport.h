@@ -154,22 +154,22 @@ struct tp_opts {
                          clamp; 0 = the transport's default */
     int open_ms;      /* deadline of cli_open; as `ms` above */
     enum tp_wait wait;
-    unsigned index;   /* pipe client: which channel of `inherited` */
+    unsigned index;              /* pipe client: which channel of `inherited` */
     struct tp_server *inherited; /* pipe client: the handle shared by fork.
                          cli_open takes its channel out of it; tp_cli_open then
                          drops it, also after a failure */
-    char *why;        /* NULL, or a buffer that a failing open fills with one
+    char *why;      /* NULL, or a buffer that a failing open fills with one
                          plain sentence: which limit, and how to raise it */
-    size_t why_cap;   /* its size in bytes */
+    size_t why_cap; /* its size in bytes */
 };
 
 /* One transport. All calls follow sections 1 to 5 above. */
 struct transport {
-    const char *name;  /* "pipe": as on the command line */
-    const char *blurb; /* one line for people */
-    unsigned caps;     /* TP_NAMED | TP_FRAMED | TP_HANGUP */
-    size_t max_msg;    /* the ceiling of opts.max_msg, bytes */
-    size_t usual_msg;  /* what opts.max_msg 0 means; 0: the chapter chooses */
+    const char *name;   /* "pipe": as on the command line */
+    const char *blurb;  /* one line for people */
+    unsigned caps;      /* TP_NAMED | TP_FRAMED | TP_HANGUP */
+    size_t max_msg;     /* the ceiling of opts.max_msg, bytes */
+    size_t usual_msg;   /* what opts.max_msg 0 means; 0: the chapter chooses */
     unsigned max_depth; /* the ceiling of opts.depth */
 
     /* 0 when the mechanism is usable here, else -errno with the reason in

@@ -131,8 +131,7 @@ int64_t wait_until(const struct wait *w, int slice_ms)
 
 static struct timespec timespec_of(int64_t ns)
 {
-    return (struct timespec){.tv_sec = ns / NS_PER_S,
-                             .tv_nsec = ns % NS_PER_S};
+    return (struct timespec){.tv_sec = ns / NS_PER_S, .tv_nsec = ns % NS_PER_S};
 }
 
 struct timespec wait_realtime(const struct wait *w, enum wait_step step)
@@ -177,7 +176,7 @@ int wait_fd(struct wait *w, int fd, short events, bool slice)
 
         switch (wait_next(w)) {
         case WAIT_PLAIN: return 0;
-        case WAIT_OVER:  return -ETIMEDOUT;
+        case WAIT_OVER: return -ETIMEDOUT;
         case WAIT_TRY:
             if (w->policy->how != TP_BLOCK)
                 return 0; /* the descriptor doesn't block */
@@ -355,9 +354,9 @@ int turns_next(struct turns *t, struct wait *w)
         } else {
             switch (wait_next(w)) {
             case WAIT_PLAIN: ms = -1; break;
-            case WAIT_TRY:   ms = 0; break;
+            case WAIT_TRY: ms = 0; break;
             case WAIT_SLEEP: ms = wait_left_ms(w); break;
-            case WAIT_OVER:  return -ETIMEDOUT;
+            case WAIT_OVER: return -ETIMEDOUT;
             }
         }
         err = begin_round(t, ms);

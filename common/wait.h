@@ -30,7 +30,8 @@
 #include <semaphore.h>
 #include <time.h>
 
-#define WAIT_SPIN_NS 50000 /* an adaptive wait spins at most this long: about
+#define WAIT_SPIN_NS                                                           \
+    50000 /* an adaptive wait spins at most this long: about
                               what it costs to be woken on another CPU */
 
 /* Kept in a handle, from open to close. */
@@ -95,7 +96,7 @@ int wait_fd(struct wait *w, int fd, short events, bool slice);
 /* For a non-blocking write that said EAGAIN: wait for room. The clock starts
  * at the first such wait, so that a write that finds room never reads it. */
 struct wait_room {
-    int ms;        /* as in the contract */
+    int ms; /* as in the contract */
     bool begun;
     int64_t until; /* ns */
 };
@@ -137,12 +138,12 @@ unsigned turn_after(uint64_t mask, unsigned last);
  * more than one message of each other.
  */
 struct turns {
-    int epoll;       /* owned; -1 = not made yet */
-    uint64_t ready;  /* this round, still to serve */
-    uint64_t again;  /* next round, whatever epoll says */
-    bool extra;      /* TURNS_EXTRA is ready */
-    bool refresh;    /* it was served: there may be new numbers to ask for */
-    unsigned last;   /* number served last: the round goes on behind it */
+    int epoll;      /* owned; -1 = not made yet */
+    uint64_t ready; /* this round, still to serve */
+    uint64_t again; /* next round, whatever epoll says */
+    bool extra;     /* TURNS_EXTRA is ready */
+    bool refresh;   /* it was served: there may be new numbers to ask for */
+    unsigned last;  /* number served last: the round goes on behind it */
 };
 
 int turns_open(struct turns *t); /* 0 or -errno; call it after fork */

@@ -92,8 +92,8 @@ enum wire_status {
     WIRE_STATUS_END
 };
 
-enum { WIRE_WANT_STAMPS = 1 };                  /* request flags */
-enum { WIRE_HAS_STAMPS = 1, WIRE_MORE = 2 };    /* reply flags */
+enum { WIRE_WANT_STAMPS = 1 };               /* request flags */
+enum { WIRE_HAS_STAMPS = 1, WIRE_MORE = 2 }; /* reply flags */
 
 #define WIRE_REQUEST_MIN 12 /* bytes of a request's head */
 #define WIRE_REPLY_MIN   20 /* bytes of a reply's head without stamps */
@@ -126,14 +126,14 @@ struct wire_stamps {
 struct wire_reply {
     uint8_t op, status, flags;
     uint64_t tag;
-    uint64_t rev; /* of the store */
+    uint64_t rev;              /* of the store */
     struct wire_stamps stamps; /* zero when there are none */
     const uint8_t *body;       /* points into the message */
     size_t body_len;
 };
 
 struct wire_stats {
-    uint64_t pid;           /* of the server */
+    uint64_t pid; /* of the server */
     uint64_t uptime_ms;
     uint64_t events;        /* in the store */
     uint64_t rev;           /* of the store */

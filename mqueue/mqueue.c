@@ -43,9 +43,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAGIC          0x51435049u /* "IPCQ" */
-#define HEAD           8           /* bytes before a request's payload */
-#define MQUEUE_CEILING (1024 * 1024 - HEAD) /* if the limits are raised */
+#define MAGIC          0x51435049u   /* "IPCQ" */
+#define HEAD           8             /* bytes before a request's payload */
+#define MQUEUE_CEILING (8192 - HEAD) /* the kernel's usual msgsize_max */
 #define NONE           ((mqd_t)-1)
 
 struct mqueue_server {

@@ -90,8 +90,8 @@ static void refused_server(struct world *w)
     ssize_t n = tp_srv_recv(w->srv, &from, big, sizeof big, LONG_MS);
 
     EXPECT_INT(100, n);
-    EXPECT_INT(-EMSGSIZE, tp_srv_send(w->srv, from, big, w->srv->max_msg + 1,
-                                      TP_SEND_MS));
+    EXPECT_INT(-EMSGSIZE,
+               tp_srv_send(w->srv, from, big, w->srv->max_msg + 1, TP_SEND_MS));
     EXPECT_INT(-EINVAL, tp_srv_send(w->srv, from, big, 0, TP_SEND_MS));
     EXPECT_INT(0, tp_srv_send(w->srv, from, big, 100, TP_SEND_MS));
     world_echo(w);
@@ -243,8 +243,8 @@ static void turns(const struct param *p)
 {
     struct world w = {0};
 
-    world_open(&w, p, (struct tp_opts){.clients = TURNS,
-                                       .depth = turns_depth(p)});
+    world_open(&w, p,
+               (struct tp_opts){.clients = TURNS, .depth = turns_depth(p)});
     world_serve(&w, turns_server);
     for (unsigned i = 0; i < TURNS; i++)
         world_add(&w, turns_client);
@@ -289,9 +289,8 @@ static void depth(const struct param *p)
     world_drop(&w);
     world_end(&w);
     if (p->t->max_depth < TP_DEPTH_MAX) {
-        o = (struct tp_opts){.depth = p->t->max_depth + 1,
-                             .why = why,
-                             .why_cap = sizeof why};
+        o = (struct tp_opts){
+            .depth = p->t->max_depth + 1, .why = why, .why_cap = sizeof why};
         EXPECT_INT(-ENOBUFS, tp_srv_open(p->t, &w.srv, &o));
         EXPECT(strlen(why) > 10);
     }
@@ -538,9 +537,9 @@ static void full_send(const struct param *p)
 {
     struct world w = {0};
 
-    world_open(&w, p, (struct tp_opts){.clients = 1, .depth = p->t->max_depth > 1
-                                                         ? 10
-                                                         : 1});
+    world_open(
+        &w, p,
+        (struct tp_opts){.clients = 1, .depth = p->t->max_depth > 1 ? 10 : 1});
     world_serve(&w, full_server);
     world_add(&w, full_client);
     world_drop(&w);
@@ -964,8 +963,9 @@ static void nobody(const struct param *p)
 /* Options out of range are refused before anything is made. */
 static void bad_options(const struct param *p)
 {
-    static const char *const bad[] = {"", "../x", "a/b", "a b", "h\xc3\xa4",
-                                      "123456789012345678901234567890123"};
+    static const char *const bad[] = {
+        "",    "../x",      "a/b",
+        "a b", "h\xc3\xa4", "123456789012345678901234567890123"};
     struct tp_server *s = NULL;
     struct tp_opts o = {0};
 
@@ -1059,6 +1059,53 @@ static void race(const struct param *p)
         waitpid(b, NULL, 0);
     }
     world_sweep(&w);
+}
+
+/* Path of the file that keeps the runtime folder from being removed. */
+static void keeper(char *path, size_t cap)
+{
+    char dir[RUNDIR_PATH_MAX];
+
+    REQUIRE_INT(0, rundir_path(dir));
+    snprintf(path, cap, "%.250s/.keep", dir);
+}
+
+static void passer_by(struct world *w)
+{
+    for (int i = 0; i < 50; i++) {
+        struct tp_server *srv = NULL;
+        int err = tp_srv_open(w->p->t, &srv, &w->opts);
+
+        if (err)
+            EXPECT_INT(-EADDRINUSE, err);
+        tp_srv_close(srv);
+    }
+    _exit(0);
+}
+
+/* Who closes last removes the runtime folder, and whoever starts at that very
+ * moment makes a new one. */
+static void folder(const struct param *p)
+{
+    struct world w = {0};
+    char path[300], dir[RUNDIR_PATH_MAX];
+
+    if (!is_named(p)) {
+        harness_skip("a pipe has no name");
+        return;
+    }
+    world_init(&w, p);
+    keeper(path, sizeof path);
+    EXPECT_INT(0, unlink(path));
+    for (int i = 0; i < 2; i++) {
+        w.client[i] = fork();
+        if (w.client[i] == 0)
+            passer_by(&w);
+    }
+    w.clients = 2;
+    world_join_clients(&w);
+    REQUIRE_INT(0, rundir_path(dir));
+    EXPECT(access(dir, F_OK) < 0 && errno == ENOENT);
 }
 
 /* A server that is killed with requests unread; the next one takes the name
@@ -1236,7 +1283,7 @@ static void runtime_file(char *path, size_t cap, const struct transport *t)
 static void object_name(char *object, const char *name)
 {
     struct tp_opts o = {0};
-    int dir = rundir_open(&o);
+    int dir = rundir_open(&o, true);
 
     REQUIRE(dir >= 0);
     rundir_object(object, dir, name);
@@ -1362,7 +1409,7 @@ static void garbage_outside(const struct param *p)
 static const struct {
     const char *name;
     void (*check)(const struct param *p);
-    unsigned seconds;  /* 0 = the harness's default */
+    unsigned seconds; /* 0 = the harness's default */
 } checks[] = {
     {"sizes", sizes, 0},
     {"refused", refused, 0},
@@ -1390,6 +1437,7 @@ static const struct {
     {"bad-options", bad_options, 0},
     {"second-server", second_server, 0},
     {"race", race, 0},
+    {"folder", folder, 0},
     {"restart", restart, 0},
     {"two-instances", two_instances, 0},
     {"mechanism", mechanism, 0},
@@ -1408,8 +1456,17 @@ static char names[CASES][64];
 static void run_check(const void *arg)
 {
     const struct param *p = arg;
-    char why[200];
+    char why[200], path[300];
+    struct tp_opts o = {0};
+    int fd;
 
+    /* The folder stays the same one: the names of queues and segments depend
+     * on it, and leftovers() asks for them. */
+    close(rundir_open(&o, true));
+    keeper(path, sizeof path);
+    fd = open(path, O_WRONLY | O_CREAT, 0600);
+    REQUIRE(fd >= 0);
+    close(fd);
     if (tp_probe(p->t, why, sizeof why) < 0)
         harness_skip("%s: %s", p->t->name, why);
     else

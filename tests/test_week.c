@@ -493,7 +493,7 @@ static const struct test_case cases[] = {
     {"week/plain", test_plain, NULL, 0, false},
     {"week/crowded", test_crowded, NULL, 0, false},
     {"week/clock-back", test_clock_back, NULL, 0, false},
-    {"week/random", test_random, NULL, 0, false},
+    {"week/random", test_random, NULL, 90, false},
     {"week/fit", test_fit, NULL, 0, false},
 };
 
