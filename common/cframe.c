@@ -88,8 +88,12 @@ int cframe_find(struct cframe_in *in, struct cframe *f)
     enum front what = UNFINISHED;
 
     while (in->len && (what = look_at_front(in, f)) != WHOLE) {
-        if (what == UNFINISHED && !cframe_is_empty(in) && cframe_fill(in) > 0)
-            continue;
+        if (what == UNFINISHED && !cframe_is_empty(in)) {
+            if (in->garbage)
+                break; /* one buffer a call: there may be no end of it */
+            if (cframe_fill(in) > 0)
+                continue;
+        }
         skip(in, 1);
         in->garbage = true;
     }

@@ -45,7 +45,7 @@ struct cframe_in {
 size_t cframe_put(uint8_t out[PIPE_BUF], const struct cframe *f,
                   const void *payload);
 
-/* One read(2): its result, or -errno. Call it when cframe_find said false. */
+/* One read(2): its result, or -errno. Call it when cframe_find said 0. */
 ssize_t cframe_fill(struct cframe_in *in);
 
 /* Finds the frame at the front: 1 with *f filled; 0 the buffer is used up;

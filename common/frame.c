@@ -183,7 +183,9 @@ int frame_send(struct frame_conn *c, const void *buf, size_t len, int ms)
     }
     if (left && left < FRAME_HEAD + len)
         c->broken = true;
-    if (left && (c->broken || err == -ECONNRESET))
-        return -EPIPE;
-    return left ? err : 0;
+    if (!left)
+        return 0;
+    if (err != -ETIMEDOUT && err != -EINTR)
+        c->broken = true; /* EPIPE, ECONNRESET, ENOBUFS: it is of no use now */
+    return c->broken ? -EPIPE : err;
 }

@@ -36,7 +36,7 @@ bool frame_is_open(const struct frame_conn *c);
 /*
  * The next message, with at most one read(2): its length; 0 end of stream;
  * -EAGAIN nothing whole yet; -EINTR; -EMSGSIZE it is longer than cap, and
- * skipped; -EPROTO impossible length: close the stream; -EPIPE.
+ * skipped; -EPROTO impossible length: close the stream.
  */
 ssize_t frame_recv(struct frame_conn *c, void *buf, size_t cap);
 

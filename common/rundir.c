@@ -35,9 +35,13 @@ int rundir_open(const struct tp_opts *opts, bool make)
 
     if (err)
         return tp_why(opts, err, "the path in XDG_RUNTIME_DIR is too long");
-    if (make && mkdir(path, 0700) < 0 && errno != EEXIST)
-        return tp_why(opts, -errno, "cannot make the runtime folder '%s'",
+    if (make && mkdir(path, 0700) < 0 && errno != EEXIST) {
+        err = errno == ENOENT ? -EACCES : -errno; /* its parent is missing */
+        return tp_why(opts, err,
+                      "cannot make the runtime folder '%s'; set "
+                      "XDG_RUNTIME_DIR to a folder that exists",
                       path);
+    }
     fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0 && errno == ENOENT)
         return -ENOENT;

@@ -17,9 +17,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define INFO_SIZE   128 /* bytes for the line of text */
-#define SERVER_BYTE 0
-#define SLOT_BYTE   1 /* slot i locks byte SLOT_BYTE + i */
+#define INFO_SIZE      128 /* bytes for the line of text */
+#define SERVER_BYTE    0
+#define SLOT_BYTE      1         /* slot i locks byte SLOT_BYTE + i */
+#define GENERATION_MAX 0xffffffu /* a tp_peer has room for 24 bits; 0 is none */
 
 /* ---- locks -------------------------------------------------------------- */
 
@@ -58,8 +59,8 @@ static int read_info(int fd, struct slots_info *info)
     line[n] = '\0';
     if (sscanf(line, "pid %ld clients %u depth %u max_msg %zu", &info->pid,
                &info->clients, &info->depth, &info->max_msg) != 4)
-        return -ENOENT; /* its server hasn't come as far as slots_ready */
-    return 0;
+        return -ENOENT; /* its server isn't ready yet, or not any more */
+    return info->clients <= TP_CLIENTS_MAX ? 0 : -EPROTO;
 }
 
 /* True when the name still leads to the file that is open as fd. */
@@ -173,7 +174,7 @@ int slots_ready(struct slots *s, const struct tp_server *base)
                  (long)getpid(), base->clients, base->depth, base->max_msg);
 
     /* One write: a client sees all of the line or none of it. */
-    return pwrite(s->fd, line, (size_t)n, 0) == n ? 0 : -EIO;
+    return pwrite(s->fd, line, (size_t)n, 0) < 0 ? -errno : 0;
 }
 
 static off_t generation_at(unsigned slot)
@@ -202,11 +203,11 @@ static int take_slot(struct slots *s)
             continue;
         if (err)
             return err;
-        s->generation = (generation_of(s, s->slot) + 1) & 0xffffff;
-        if (pwrite(s->fd, &s->generation, sizeof s->generation,
-                   generation_at(s->slot)) != (ssize_t)sizeof s->generation)
-            return -EIO;
-        return 0;
+        s->generation = generation_of(s, s->slot) % GENERATION_MAX + 1;
+        return pwrite(s->fd, &s->generation, sizeof s->generation,
+                      generation_at(s->slot)) < 0
+                   ? -errno
+                   : 0;
     }
     return -EBUSY;
 }
@@ -238,6 +239,11 @@ int slots_join(struct slots *s, const struct tp_opts *opts,
     return err == -ENOENT ? tp_why(opts, err, "nobody serves here") : err;
 }
 
+int slots_joined(const struct slots *s)
+{
+    return slots_server_alive(s) ? 0 : -ENOENT;
+}
+
 /* ---- who is there ------------------------------------------------------- */
 
 bool slots_server_alive(const struct slots *s)
@@ -247,22 +253,28 @@ bool slots_server_alive(const struct slots *s)
 
 bool slots_server_left(struct slots *s, struct wait *w)
 {
-    if (!s->left && wait_look(w))
+    bool over = w->until && w->now >= w->until;
+
+    if (!s->left && (wait_look(w) || over))
         s->left = !slots_server_alive(s);
     return s->left;
 }
 
 int slots_meet(struct slots *s, unsigned slot, uint32_t generation)
 {
-    bool known = slot < s->clients && s->known >> slot & 1;
+    uint64_t bit = UINT64_C(1) << slot % TP_CLIENTS_MAX;
+    bool same = s->known_generation[slot % TP_CLIENTS_MAX] == generation;
 
-    if (known && s->known_generation[slot] == generation)
-        return 1;
-    if (slot >= s->clients || generation_of(s, slot) != generation)
+    if (slot >= s->clients || (s->refused & bit && same))
         return -EPROTO;
-    if (known)
+    if (s->known & bit && same)
+        return 1;
+    if (!generation || generation_of(s, slot) != generation)
+        return -EPROTO;
+    if (s->known & bit)
         return -EPIPE;
-    s->known |= UINT64_C(1) << slot;
+    s->known |= bit;
+    s->refused &= ~bit;
     s->known_generation[slot] = generation;
     return 0;
 }
@@ -273,12 +285,25 @@ tp_peer slots_part(struct slots *s, unsigned slot)
     return peer_of(slot, s->known_generation[slot]);
 }
 
+void slots_refuse(struct slots *s, unsigned slot)
+{
+    s->refused |= UINT64_C(1) << slot;
+    s->look = 0; /* slots_dead has something to tell */
+}
+
 bool slots_knows(const struct slots *s, tp_peer peer)
 {
     unsigned slot = peer_slot(peer);
 
-    return slot < s->clients && s->known >> slot & 1 &&
+    return slot < s->clients && (s->known & ~s->refused) >> slot & 1 &&
            peer_of(slot, s->known_generation[slot]) == peer;
+}
+
+/* Its byte is free, or somebody else has it by now. */
+static bool has_left(const struct slots *s, unsigned slot)
+{
+    return !is_locked(s->fd, SLOT_BYTE + (off_t)slot) ||
+           generation_of(s, slot) != s->known_generation[slot];
 }
 
 int slots_dead(struct slots *s)
@@ -288,7 +313,7 @@ int slots_dead(struct slots *s)
     if (now < s->look)
         return -1;
     for (unsigned i = 0; i < s->clients; i++)
-        if (s->known >> i & 1 && !is_locked(s->fd, SLOT_BYTE + (off_t)i))
+        if (s->known >> i & 1 && (s->refused >> i & 1 || has_left(s, i)))
             return (int)i; /* and look again at once: there may be more */
     s->look = now + (int64_t)TP_NOTICE_MS * 1000000;
     return -1;
@@ -303,6 +328,26 @@ void slots_drop(struct slots *s)
     if (s->dir >= 0)
         close(s->dir);
     s->fd = s->dir = -1;
+}
+
+bool slots_ours(const struct slots *s)
+{
+    char file[SLOTS_FILE_MAX];
+
+    lock_name(file, s);
+    return same_file(s->dir, file, s->fd) ||
+           faccessat(s->dir, file, F_OK, 0) < 0; /* nobody serves */
+}
+
+bool slots_retire(struct slots *s)
+{
+    static const char line[] = "closing\n";
+
+    if (s->fd < 0)
+        return false;
+    /* If it can't be written, who joins now finds us gone a little later. */
+    (void)!pwrite(s->fd, line, sizeof line - 1, 0);
+    return true;
 }
 
 void slots_close(struct slots *s)

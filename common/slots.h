@@ -37,6 +37,7 @@ struct slots {
 
     /* A server's: who has sent something and hasn't left (bit i = slot i). */
     uint64_t known;
+    uint64_t refused; /* whose messages aren't taken any more */
     uint32_t known_generation[TP_CLIENTS_MAX];
     int64_t look; /* when slots_dead looks again, ns */
 };
@@ -54,9 +55,11 @@ int slots_serve(struct slots *s, const struct tp_opts *opts,
 int slots_ready(struct slots *s, const struct tp_server *base);
 
 /* Take a free slot of a live server: -ENOENT, -EBUSY. Fills in max_msg and
- * depth of *base. */
+ * depth of *base. When everything is open, slots_joined: -ENOENT if the server
+ * has left meanwhile, and the names may have been another one's. */
 int slots_join(struct slots *s, const struct tp_opts *opts,
                const char *transport, struct tp_client *base);
+int slots_joined(const struct slots *s);
 
 /* The name "INSTANCE.TRANSPORT" in the folder, with ".SLOT" unless slot < 0;
  * and the same as the name of a queue or a segment. */
@@ -69,7 +72,8 @@ void slots_object(char object[RUNDIR_OBJECT_MAX], const struct slots *s,
 bool slots_server_alive(const struct slots *s);
 
 /* Client, after each wait_next, where the lock is the only sign of the server's
- * life: true once it is known to have left. */
+ * life: true once it is known to have left. It looks each TP_NOTICE_MS and when
+ * the deadline has passed; not in a wait without a clock (ms < 0, ms 0). */
 bool slots_server_left(struct slots *s, struct wait *w);
 
 /*
@@ -85,13 +89,17 @@ int slots_meet(struct slots *s, unsigned slot, uint32_t generation);
 /* The client in this slot has left; its address. */
 tp_peer slots_part(struct slots *s, unsigned slot);
 
-/* True when this address is that of a known client. */
+/* The client in this slot is dropped: its messages are -EPROTO from now on,
+ * and slots_dead gives its slot, once, as if it had left. */
+void slots_refuse(struct slots *s, unsigned slot);
+
+/* True when this address is that of a known client that isn't refused. */
 bool slots_knows(const struct slots *s, tp_peer peer);
 
 /*
  * For a server whose mechanism doesn't tell: the slot of a known client that
- * has left, or -1. Looks at most once in TP_NOTICE_MS; a look costs a system
- * call a client.
+ * has left, or -1. Looks at most once in TP_NOTICE_MS; a look costs two system
+ * calls a client.
  */
 int slots_dead(struct slots *s);
 
@@ -99,6 +107,14 @@ int slots_dead(struct slots *s);
 
 /* Client: give the slot back. Server handle shared by fork: let go of it. */
 void slots_drop(struct slots *s);
+
+/* True when the names of our slot are ours to remove: nobody else has begun to
+ * serve since. A client asks before it removes what the server never opened. */
+bool slots_ours(const struct slots *s);
+
+/* Server, before it removes its names: no client can join any more. False when
+ * this handle doesn't serve: then there is nothing to remove. */
+bool slots_retire(struct slots *s);
 
 /* Server: remove the lock file and let go. */
 void slots_close(struct slots *s);
@@ -115,17 +131,5 @@ struct slots_info {
 /* The lock file `file` in the folder `dir`: 1 its server lives, 0 it is dead,
  * -errno not readable. */
 int slots_look(int dir, const char *file, struct slots_info *info);
-
-/* ---- addresses: slot in the low 8 bits, generation above ----------------- */
-
-static inline tp_peer peer_of(unsigned slot, uint32_t generation)
-{
-    return (generation << 8) | slot;
-}
-
-static inline unsigned peer_slot(tp_peer p)
-{
-    return p & 0xff;
-}
 
 #endif

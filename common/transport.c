@@ -212,7 +212,9 @@ ssize_t tp_cli_recv(struct tp_client *cli, void *buf, size_t cap, int ms)
     if (!buf || !cap)
         return -EINVAL;
     n = cli->t->cli_recv(cli, buf, cap, ms);
-    if ((n > 0 || n == -EMSGSIZE) && cli->unanswered)
+    if (n == 0 || n == -EPIPE)
+        cli->unanswered = 0; /* no answer will come */
+    else if ((n > 0 || n == -EMSGSIZE || n == -EPROTO) && cli->unanswered)
         cli->unanswered--;
     count_receive(&cli->count, n);
     return n;

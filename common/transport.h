@@ -26,7 +26,9 @@
  *           watch several descriptors still needs poll or epoll for that.
  *      = 0  try once, never sleep.
  *      > 0  a deadline on CLOCK_MONOTONIC, in milliseconds from the call, for
- *           the whole message: never early, and late only by scheduling.
+ *           the whole message: never early, and late only by scheduling. (A
+ *           message queue's wait also grows by as much as somebody turns the
+ *           machine's clock back meanwhile.)
  *    Everything but the benchmark passes a finite `ms`: only then does a
  *    transport without TP_HANGUP notice that its peer has died.
  *
@@ -47,6 +49,8 @@
  *      -EADDRINUSE    srv_open: a live server has this name
  *      -EBUSY         cli_open: every client slot is taken
  *      -ENOTCONN      srv_recv: no client is left and none can come
+ *      -EEXIST        srv_open: something else has our name in the runtime
+ *                     folder, and it isn't ours to remove
  *      -ENOSPC, -ENOBUFS, -EMFILE, -EACCES, -ENAMETOOLONG, -ENOMEM
  *                     open: the limit that was met; opts.why says which
  *      -ENOSYS        not written yet (an exercise)
@@ -60,8 +64,11 @@
  *    that never sent anything may leave unreported. cli_recv gives 0 when the
  *    server left. A dead server is noticed within 200 ms, at once where
  *    TP_HANGUP is set; once it is noticed, cli_send says -EPIPE.
+ *    A message whose sender has left, and whose slot has been taken again,
+ *    before srv_recv came to it may be dropped (-EPROTO): nobody waits for it.
  *    srv_recv takes ready peers in turn: the oldest unanswered request of a
- *    peer waits for at most one message of each other peer.
+ *    peer waits for at most one message of each other peer; where TP_TURNS
+ *    isn't set, for at most `depth` messages of each.
  *
  * 4. Buffers
  *    What you pass stays yours, and isn't looked at after the call returns. A
@@ -113,6 +120,7 @@ enum {
     TP_NAMED = 1,  /* unrelated processes can meet under a name */
     TP_FRAMED = 2, /* the mechanism itself keeps message boundaries */
     TP_HANGUP = 4, /* the kernel reports a peer's death at once, both ways */
+    TP_TURNS = 8,  /* one message of each ready peer in turn, at any depth */
 };
 
 /* Kept by the wrappers; read them, don't write them. */
@@ -167,7 +175,7 @@ struct tp_opts {
 struct transport {
     const char *name;   /* "pipe": as on the command line */
     const char *blurb;  /* one line for people */
-    unsigned caps;      /* TP_NAMED | TP_FRAMED | TP_HANGUP */
+    unsigned caps;      /* any of the above */
     size_t max_msg;     /* the ceiling of opts.max_msg, bytes */
     size_t usual_msg;   /* what opts.max_msg 0 means; 0: the chapter chooses */
     unsigned max_depth; /* the ceiling of opts.depth */
@@ -254,6 +262,17 @@ ssize_t tp_cli_recv(struct tp_client *cli, void *buf, size_t cap, int ms);
 void tp_cli_close(struct tp_client *cli);
 
 /* ---- for chapters -------------------------------------------------------- */
+
+/* What a tp_peer is made of. */
+static inline tp_peer peer_of(unsigned slot, uint32_t generation)
+{
+    return (generation << 8) | slot;
+}
+
+static inline unsigned peer_slot(tp_peer p)
+{
+    return p & 0xff;
+}
 
 /* Fills max_msg, depth and clients of a new handle from complete options. */
 void tp_srv_init(struct tp_server *srv, const struct tp_opts *opts);

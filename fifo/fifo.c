@@ -102,20 +102,6 @@ static int write_frame(struct wait_out *out, const struct cframe *f,
 
 /* ---- server ------------------------------------------------------------- */
 
-static void fifo_srv_drop(struct tp_server *srv)
-{
-    struct fifo_server *s = (struct fifo_server *)srv;
-
-    if (!s)
-        return;
-    for (int i = 0; i < TP_CLIENTS_MAX; i++)
-        close_fd(&s->reply[i].fd);
-    close_fd(&s->request.fd);
-    close_fd(&s->keep);
-    slots_drop(&s->slots);
-    free(s);
-}
-
 /* Removes every FIFO that can stand under our names. */
 static int remove_all(const struct slots *s)
 {
@@ -124,17 +110,6 @@ static int remove_all(const struct slots *s)
     for (int i = -1; !err && i < TP_CLIENTS_MAX; i++)
         err = remove_fifo(s, i);
     return err;
-}
-
-static void fifo_srv_close(struct tp_server *srv)
-{
-    struct fifo_server *s = (struct fifo_server *)srv;
-
-    if (s && s->slots.fd >= 0) {
-        (void)remove_all(&s->slots); /* what can't be removed isn't ours */
-        slots_close(&s->slots);
-    }
-    fifo_srv_drop(srv);
 }
 
 /*
@@ -198,9 +173,11 @@ static ssize_t part(struct fifo_server *s, unsigned slot, tp_peer *from)
  */
 static void meet(struct fifo_server *s, unsigned slot)
 {
-    s->reply[slot].fd = open_fifo(&s->slots, (int)slot, O_WRONLY | O_NONBLOCK);
-    s->reply[slot].nonblock = true;
-    (void)remove_fifo(&s->slots, (int)slot); /* at the latest when we close */
+    int fd = open_fifo(&s->slots, (int)slot, O_WRONLY | O_NONBLOCK);
+
+    s->reply[slot] = (struct wait_out){.fd = fd, .nonblock = true};
+    if (fd >= 0 || fd == -ENXIO)
+        (void)remove_fifo(&s->slots, (int)slot); /* else when we close */
 }
 
 /* The next frame in the buffer: as srv_recv, -EAGAIN when there is none. */
@@ -263,28 +240,39 @@ static int fifo_srv_send(struct tp_server *srv, tp_peer to, const void *buf,
         return -EPIPE;
     f.generation = s->slots.known_generation[f.slot];
     err = write_frame(&s->reply[f.slot], &f, buf, ms);
-    if (err == -EPIPE || err == -ETIMEDOUT)
-        close_fd(&s->reply[f.slot].fd); /* gone, or it doesn't read */
-    return err;
+    if (!err || err == -EINTR)
+        return err;
+    close_fd(&s->reply[f.slot].fd); /* gone, or it doesn't read */
+    slots_refuse(&s->slots, f.slot);
+    return err == -ETIMEDOUT ? err : -EPIPE;
+}
+
+static void fifo_srv_drop(struct tp_server *srv)
+{
+    struct fifo_server *s = (struct fifo_server *)srv;
+
+    if (!s)
+        return;
+    for (int i = 0; i < TP_CLIENTS_MAX; i++)
+        close_fd(&s->reply[i].fd);
+    close_fd(&s->request.fd);
+    close_fd(&s->keep);
+    slots_drop(&s->slots);
+    free(s);
+}
+
+static void fifo_srv_close(struct tp_server *srv)
+{
+    struct fifo_server *s = (struct fifo_server *)srv;
+
+    if (s && slots_retire(&s->slots)) {
+        (void)remove_all(&s->slots); /* what can't be removed isn't ours */
+        slots_close(&s->slots);
+    }
+    fifo_srv_drop(srv);
 }
 
 /* ---- client ------------------------------------------------------------- */
-
-static void fifo_cli_close(struct tp_client *cli)
-{
-    struct fifo_client *c = (struct fifo_client *)cli;
-
-    if (!c)
-        return;
-    /* The name is still there if the server never opened it. Under a dead
-     * server it may be another client's by now: the next server removes it. */
-    if (c->reply.fd >= 0 && !c->met && slots_server_alive(&c->slots))
-        (void)remove_fifo(&c->slots, (int)c->slots.slot);
-    close_fd(&c->reply.fd);
-    close_fd(&c->request.fd);
-    slots_drop(&c->slots); /* last: who gets the slot finds us gone */
-    free(c);
-}
 
 /*
  * Our reply FIFO first, and its read end: the server's open for writing fails
@@ -304,8 +292,9 @@ static int open_both(struct fifo_client *c)
     if (c->request.fd < 0)
         return c->request.fd == -ENXIO ? -ENOENT : c->request.fd;
     c->request.nonblock = true;
-    return c->policy.how == TP_BLOCK ? wait_set_nonblock(c->reply.fd, false)
-                                     : 0;
+    if (c->policy.how == TP_BLOCK)
+        err = wait_set_nonblock(c->reply.fd, false);
+    return err ? err : slots_joined(&c->slots);
 }
 
 static int fifo_cli_open(struct tp_client **out, const struct tp_opts *opts)
@@ -349,7 +338,7 @@ static int await_server(struct fifo_client *c, struct wait *w)
         if (ms < 0)
             return -ETIMEDOUT;
         n = poll(&p, 1, ms);
-        if (n == 0 && ms == TP_NOTICE_MS && !slots_server_alive(&c->slots))
+        if (n == 0 && ms > 0 && !slots_server_alive(&c->slots))
             return -EPIPE;
     }
     c->met = n > 0;
@@ -362,9 +351,12 @@ static ssize_t next_reply(struct fifo_client *c, void *buf, size_t cap)
     struct cframe f;
     int found = cframe_find(&c->reply, &f);
 
-    return found > 0 ? cframe_take(&c->reply, &f, buf, cap)
-           : found   ? found
-                     : -EAGAIN;
+    if (found <= 0)
+        return found ? found : -EAGAIN;
+    if (f.generation == c->slots.generation)
+        return cframe_take(&c->reply, &f, buf, cap);
+    (void)cframe_take(&c->reply, &f, NULL, 0); /* our predecessor's */
+    return -EAGAIN;
 }
 
 static ssize_t fifo_cli_recv(struct tp_client *cli, void *buf, size_t cap,
@@ -389,12 +381,27 @@ static ssize_t fifo_cli_recv(struct tp_client *cli, void *buf, size_t cap,
     return c->gone ? 0 : n;
 }
 
+static void fifo_cli_close(struct tp_client *cli)
+{
+    struct fifo_client *c = (struct fifo_client *)cli;
+
+    if (!c)
+        return;
+    /* The name is still there if the server never opened it. */
+    if (c->slots.fd >= 0 && !c->met && slots_ours(&c->slots))
+        (void)remove_fifo(&c->slots, (int)c->slots.slot);
+    close_fd(&c->reply.fd);
+    close_fd(&c->request.fd);
+    slots_drop(&c->slots); /* last: who gets the slot finds us gone */
+    free(c);
+}
+
 /* ---- the table ---------------------------------------------------------- */
 
 const struct transport fifo_transport = {
     .name = "fifo",
     .blurb = "named FIFOs, one for all requests",
-    .caps = TP_NAMED,
+    .caps = TP_NAMED | TP_TURNS,
     .max_msg = CFRAME_MAX,
     .usual_msg = CFRAME_MAX,
     .max_depth = 1, /* a second request of one client would stand in the FIFO

@@ -13,19 +13,19 @@
  *      a request:  | "IPCQ" | generation and slot, 4 bytes | payload |
  *      a reply:    | payload |
  *
- * Priorities give everybody his turn: a client's request has priority 1 when
- * none of its requests is unanswered, else 0. So somebody's first request
- * overtakes the further ones of the others, and the order of each client's own
- * messages stays (nothing of his with priority 0 is waiting when he sends a 1).
+ * All messages have the same priority, so the queue is first in, first out: who
+ * may have `depth` requests in it makes the others wait for so many. (Priorities
+ * look like a remedy. But mq_receive always takes the highest: whoever keeps
+ * sending at a higher one starves the rest.)
  *
  * A queue knows nothing of its readers and writers: no end-of-file, no
  * hang-up. Whether the other side lives is told by its lock (slots.h).
  *
  * System calls: mq_open, mq_send, mq_receive, mq_timedsend, mq_timedreceive,
  * mq_close, mq_unlink. Left out on purpose: mq_notify; poll on a queue, which
- * works on Linux only. mq_timedreceive knows no clock but CLOCK_REALTIME: if
- * somebody turns that back, a wait lasts longer, by one slice of 200 ms at
- * most; turned forward, it ends early and goes on.
+ * works on Linux only; priorities. mq_timedreceive knows no clock but
+ * CLOCK_REALTIME: if somebody turns that back, a wait lasts as much longer;
+ * turned forward, it ends early, sees that, and goes on.
  *
  * Queues count against RLIMIT_MSGQUEUE, by default 819,200 bytes for all
  * queues of a user. quota.c chooses the sizes so that they stay within it.
@@ -38,7 +38,6 @@
 #include "wait.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <mqueue.h>
 #include <stdlib.h>
 #include <string.h>
@@ -112,48 +111,23 @@ static ssize_t receive(mqd_t q, void *buf, size_t cap, const struct wait *w,
 }
 
 /* The same for sending: 0; -EAGAIN the queue is full. */
-static int send_once(mqd_t q, const void *buf, size_t len, unsigned priority,
-                     const struct wait *w, enum wait_step step)
+static int send_once(mqd_t q, const void *buf, size_t len, const struct wait *w,
+                     enum wait_step step)
 {
     struct timespec at = wait_realtime(w, step);
-    int r = step == WAIT_PLAIN ? mq_send(q, buf, len, priority)
-                               : mq_timedsend(q, buf, len, priority, &at);
+    int r = step == WAIT_PLAIN ? mq_send(q, buf, len, 0)
+                               : mq_timedsend(q, buf, len, 0, &at);
 
     return r == 0 ? 0 : errno == ETIMEDOUT ? -EAGAIN : -errno;
 }
 
 /* ---- server ------------------------------------------------------------- */
 
-static void mqueue_srv_drop(struct tp_server *srv)
-{
-    struct mqueue_server *s = (struct mqueue_server *)srv;
-
-    if (!s)
-        return;
-    for (int i = 0; i < TP_CLIENTS_MAX; i++)
-        close_queue(&s->reply[i]);
-    close_queue(&s->request);
-    slots_drop(&s->slots);
-    free(s->buf);
-    free(s);
-}
-
 /* Removes every queue that can stand under our names. */
 static void remove_all(const struct slots *s)
 {
     for (int i = -1; i < TP_CLIENTS_MAX; i++)
         remove_queue(s, i);
-}
-
-static void mqueue_srv_close(struct tp_server *srv)
-{
-    struct mqueue_server *s = (struct mqueue_server *)srv;
-
-    if (s && s->slots.fd >= 0) {
-        remove_all(&s->slots);
-        slots_close(&s->slots);
-    }
-    mqueue_srv_drop(srv);
 }
 
 static int mqueue_srv_open(struct tp_server **out, const struct tp_opts *opts)
@@ -217,7 +191,8 @@ static ssize_t hand_out(struct mqueue_server *s, tp_peer *from, void *buf,
         /* Its first message. Once both hold the reply queue, its name has done
          * its work; without a name nothing can be left behind. */
         s->reply[slot] = open_queue(&s->slots, (int)slot, NULL);
-        remove_queue(&s->slots, (int)slot);
+        if (s->reply[slot] != NONE)
+            remove_queue(&s->slots, (int)slot); /* else when we close */
     }
     *from = who;
     if (n - HEAD > cap)
@@ -282,31 +257,41 @@ static int mqueue_srv_send(struct tp_server *srv, tp_peer to, const void *buf,
         enum wait_step step = wait_next(&w);
 
         err = step == WAIT_OVER ? -ETIMEDOUT
-                                : send_once(*reply, buf, len, 0, &w, step);
+                                : send_once(*reply, buf, len, &w, step);
     }
-    if (err == -ETIMEDOUT)
-        close_queue(reply); /* it doesn't read: it has cost enough */
-    return err;
+    if (!err || err == -EINTR)
+        return err;
+    close_queue(reply); /* it doesn't read, or isn't what it should be */
+    slots_refuse(&s->slots, peer_slot(to));
+    return err == -ETIMEDOUT ? err : -EPIPE;
+}
+
+static void mqueue_srv_drop(struct tp_server *srv)
+{
+    struct mqueue_server *s = (struct mqueue_server *)srv;
+
+    if (!s)
+        return;
+    for (int i = 0; i < TP_CLIENTS_MAX; i++)
+        close_queue(&s->reply[i]);
+    close_queue(&s->request);
+    slots_drop(&s->slots);
+    free(s->buf);
+    free(s);
+}
+
+static void mqueue_srv_close(struct tp_server *srv)
+{
+    struct mqueue_server *s = (struct mqueue_server *)srv;
+
+    if (s && slots_retire(&s->slots)) {
+        remove_all(&s->slots);
+        slots_close(&s->slots);
+    }
+    mqueue_srv_drop(srv);
 }
 
 /* ---- client ------------------------------------------------------------- */
-
-static void mqueue_cli_close(struct tp_client *cli)
-{
-    struct mqueue_client *c = (struct mqueue_client *)cli;
-
-    if (!c)
-        return;
-    /* The name is still there if the server never opened the queue. Under a
-     * dead server it may be another's by now: the next server removes it. */
-    if (c->reply != NONE && slots_server_alive(&c->slots))
-        remove_queue(&c->slots, (int)c->slots.slot);
-    close_queue(&c->reply);
-    close_queue(&c->request);
-    slots_drop(&c->slots); /* last: who gets the slot finds us gone */
-    free(c->buf);
-    free(c);
-}
 
 static int mqueue_cli_open(struct tp_client **out, const struct tp_opts *opts)
 {
@@ -331,14 +316,13 @@ static int mqueue_cli_open(struct tp_client **out, const struct tp_opts *opts)
     if (c->reply == NONE)
         return mqueue_why(opts, errno);
     c->request = open_queue(&c->slots, -1, NULL);
-    return c->request == NONE ? -errno : 0;
+    return c->request == NONE ? -errno : slots_joined(&c->slots);
 }
 
 static int mqueue_cli_send(struct tp_client *cli, const void *buf, size_t len,
                            int ms)
 {
     struct mqueue_client *c = (struct mqueue_client *)cli;
-    unsigned priority = c->base.unanswered ? 0 : 1;
     struct wait w;
     int err = -EAGAIN;
 
@@ -351,9 +335,9 @@ static int mqueue_cli_send(struct tp_client *cli, const void *buf, size_t len,
 
         if (slots_server_left(&c->slots, &w))
             return -EPIPE;
-        err = step == WAIT_OVER ? -ETIMEDOUT
-                                : send_once(c->request, c->buf, HEAD + len,
-                                            priority, &w, step);
+        err = step == WAIT_OVER
+                  ? -ETIMEDOUT
+                  : send_once(c->request, c->buf, HEAD + len, &w, step);
     }
     return err;
 }
@@ -362,7 +346,6 @@ static ssize_t mqueue_cli_recv(struct tp_client *cli, void *buf, size_t cap,
                                int ms)
 {
     struct mqueue_client *c = (struct mqueue_client *)cli;
-    bool direct = cap >= c->base.max_msg; /* else by way of our own buffer */
     ssize_t n = -EAGAIN;
     struct wait w;
 
@@ -373,9 +356,9 @@ static ssize_t mqueue_cli_recv(struct tp_client *cli, void *buf, size_t cap,
 
         if (left) /* its last reply may be there */
             step = WAIT_TRY;
-        n = step == WAIT_OVER ? -ETIMEDOUT
-                              : receive(c->reply, direct ? buf : c->buf,
-                                        c->base.max_msg, &w, step);
+        n = -ETIMEDOUT;
+        if (step != WAIT_OVER)
+            n = receive(c->reply, c->buf, c->base.max_msg, &w, step);
         if (left && n == -EAGAIN)
             return 0;
     }
@@ -383,9 +366,25 @@ static ssize_t mqueue_cli_recv(struct tp_client *cli, void *buf, size_t cap,
         return -EPROTO;
     if (n > 0 && (size_t)n > cap)
         return -EMSGSIZE;
-    if (n > 0 && !direct)
+    if (n > 0)
         memcpy(buf, c->buf, (size_t)n);
     return n;
+}
+
+static void mqueue_cli_close(struct tp_client *cli)
+{
+    struct mqueue_client *c = (struct mqueue_client *)cli;
+
+    if (!c)
+        return;
+    /* The name is still there if the server never opened the queue. */
+    if (c->slots.fd >= 0 && slots_ours(&c->slots))
+        remove_queue(&c->slots, (int)c->slots.slot);
+    close_queue(&c->reply);
+    close_queue(&c->request);
+    slots_drop(&c->slots); /* last: who gets the slot finds us gone */
+    free(c->buf);
+    free(c);
 }
 
 /* ---- the table ---------------------------------------------------------- */

@@ -25,7 +25,6 @@
  */
 #define _GNU_SOURCE
 #include "frame.h"
-#include "slots.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -45,11 +44,10 @@ struct pipe_channel {
 
 struct pipe_server {
     struct tp_server base;
-    enum tp_wait how;
-    bool started;              /* the first srv_recv has been */
-    struct wait_policy policy; /* from then on */
-    struct turns turns;        /* from then on */
-    unsigned open;             /* channels whose client may still be there */
+    struct wait_policy policy;
+    bool started;       /* the first srv_recv has been */
+    struct turns turns; /* from then on */
+    unsigned open;      /* channels whose client may still be there */
     struct pipe_channel channel[];
 };
 
@@ -90,27 +88,6 @@ close_request:
 
 /* ---- server ------------------------------------------------------------- */
 
-static void pipe_srv_drop(struct tp_server *srv)
-{
-    struct pipe_server *s = (struct pipe_server *)srv;
-
-    if (!s)
-        return;
-    for (unsigned i = 0; i < s->base.clients; i++) {
-        frame_close(&s->channel[i].conn);
-        close_fd(&s->channel[i].cli_in);
-        close_fd(&s->channel[i].cli_out);
-    }
-    turns_close(&s->turns);
-    free(s);
-}
-
-/* A pipe has no name to unlink. */
-static void pipe_srv_close(struct tp_server *srv)
-{
-    pipe_srv_drop(srv);
-}
-
 static int pipe_srv_open(struct tp_server **out, const struct tp_opts *opts)
 {
     struct pipe_server *s;
@@ -120,8 +97,8 @@ static int pipe_srv_open(struct tp_server **out, const struct tp_opts *opts)
         return -ENOMEM;
     *out = &s->base;
     tp_srv_init(&s->base, opts);
-    s->how = opts->wait;
     s->turns.epoll = -1;
+    wait_policy_init(&s->policy, opts->wait);
     for (unsigned i = 0; i < opts->clients; i++)
         s->channel[i].cli_in = s->channel[i].cli_out = -1;
     for (; s->open < opts->clients; s->open++) {
@@ -146,7 +123,6 @@ static int start(struct pipe_server *s)
 {
     int err;
 
-    wait_policy_init(&s->policy, s->how);
     err = turns_open(&s->turns);
     for (unsigned i = 0; !err && i < s->base.clients; i++) {
         struct pipe_channel *ch = &s->channel[i];
@@ -158,6 +134,8 @@ static int start(struct pipe_server *s)
         if (!err)
             err = turns_add(&s->turns, ch->conn.in, i);
     }
+    if (err)
+        turns_close(&s->turns);
     s->started = !err;
     return err;
 }
@@ -232,11 +210,13 @@ static int pipe_srv_send(struct tp_server *srv, tp_peer to, const void *buf,
 {
     struct pipe_server *s = (struct pipe_server *)srv;
     unsigned i = peer_slot(to);
-    struct frame_conn *c = &s->channel[i].conn;
+    struct frame_conn *c;
     int err;
 
-    if (i >= s->base.clients || to != peer_of(i, GENERATION) ||
-        !frame_is_open(c))
+    if (i >= s->base.clients || to != peer_of(i, GENERATION))
+        return -EPIPE;
+    c = &s->channel[i].conn;
+    if (!frame_is_open(c))
         return -EPIPE;
     err = frame_send(c, buf, len, ms);
     if (err == -ETIMEDOUT)
@@ -246,17 +226,28 @@ static int pipe_srv_send(struct tp_server *srv, tp_peer to, const void *buf,
     return err;
 }
 
-/* ---- client ------------------------------------------------------------- */
-
-static void pipe_cli_close(struct tp_client *cli)
+static void pipe_srv_drop(struct tp_server *srv)
 {
-    struct pipe_client *c = (struct pipe_client *)cli;
+    struct pipe_server *s = (struct pipe_server *)srv;
 
-    if (!c)
+    if (!s)
         return;
-    frame_close(&c->conn);
-    free(c);
+    for (unsigned i = 0; i < s->base.clients; i++) {
+        frame_close(&s->channel[i].conn);
+        close_fd(&s->channel[i].cli_in);
+        close_fd(&s->channel[i].cli_out);
+    }
+    turns_close(&s->turns);
+    free(s);
 }
+
+/* A pipe has no name to unlink. */
+static void pipe_srv_close(struct tp_server *srv)
+{
+    pipe_srv_drop(srv);
+}
+
+/* ---- client ------------------------------------------------------------- */
 
 /* Takes the two ends of a channel out of the handle that fork has copied. */
 static int take_channel(struct pipe_client *c, struct pipe_channel *ch)
@@ -317,12 +308,22 @@ static ssize_t pipe_cli_recv(struct tp_client *cli, void *buf, size_t cap,
     return n;
 }
 
+static void pipe_cli_close(struct tp_client *cli)
+{
+    struct pipe_client *c = (struct pipe_client *)cli;
+
+    if (!c)
+        return;
+    frame_close(&c->conn);
+    free(c);
+}
+
 /* ---- the table ---------------------------------------------------------- */
 
 const struct transport pipe_transport = {
     .name = "pipe",
     .blurb = "anonymous pipes, inherited by fork",
-    .caps = TP_HANGUP,
+    .caps = TP_HANGUP | TP_TURNS,
     .max_msg = PIPE_CEILING,
     .usual_msg = PIPE_USUAL,
     .max_depth = TP_DEPTH_MAX,

@@ -33,7 +33,7 @@ _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2,
 struct shm_box {
     alignas(SHM_LINE) _Atomic uint64_t ticket; /* makes the rest visible */
     _Atomic uint32_t len; /* payload bytes; not to be trusted */
-    sem_t bell;           /* for who waits on this box: a hint */
+    sem_t bell;           /* replies only: wakes who waits for one; a hint */
     uint8_t payload[];    /* max_msg bytes */
 };
 

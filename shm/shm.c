@@ -26,9 +26,9 @@
  *
  * The semaphores are signals, never locks: a process that is killed can't hold
  * one. They are hints, too. What counts is a box's ticket: the generation of
- * the slot in the high 32 bits and the number of the request in the low ones.
+ * the slot in the high 24 bits and the number of the request in the low 40.
  * A ticket that isn't the expected one is no message; a lost hint costs one
- * slice of LOOK_MS, since the server then looks at every slot.
+ * slice of LOOK_MS: before the server sleeps on, it looks at every slot.
  *
  * sem_post(3) enters the kernel only when somebody sleeps, and sem_wait only
  * when there is nothing: so the same code blocks and spins.
@@ -57,6 +57,7 @@
 
 #define SHM_CEILING (1024 * 1024) /* bytes a message, opts.max_msg at most */
 #define SHM_USUAL   (64 * 1024)
+#define TICKET_BITS 40  /* for the number of a request; the generation above */
 #define LOOK_MS     100 /* the server looks at every slot at least so often */
 
 /* The segment's first page. Boxes follow, two for each slot. */
@@ -94,7 +95,7 @@ static int shm_probe(char *why, size_t cap)
     if (access("/dev/shm", W_OK) == 0)
         return 0;
     snprintf(why, cap, "/dev/shm is missing or read-only; mount a tmpfs there");
-    return -errno;
+    return -ENOENT;
 }
 
 enum direction { REQUEST, REPLY };
@@ -143,31 +144,6 @@ static int map_segment(struct shm_head **head, const struct slots *s,
 
 /* ---- server ------------------------------------------------------------- */
 
-static void shm_srv_drop(struct tp_server *srv)
-{
-    struct shm_server *s = (struct shm_server *)srv;
-
-    if (!s)
-        return;
-    if (s->head)
-        munmap(s->head, s->size);
-    slots_drop(&s->slots);
-    free(s);
-}
-
-static void shm_srv_close(struct tp_server *srv)
-{
-    struct shm_server *s = (struct shm_server *)srv;
-    char name[RUNDIR_OBJECT_MAX];
-
-    if (s && s->slots.fd >= 0) {
-        slots_object(name, &s->slots, -1);
-        (void)shm_unlink(name); /* gone already is as good */
-        slots_close(&s->slots);
-    }
-    shm_srv_drop(srv);
-}
-
 static int make_segment(struct shm_server *s, const struct tp_opts *opts)
 {
     int err = map_segment(&s->head, &s->slots, s->size, O_CREAT | O_EXCL);
@@ -210,16 +186,14 @@ static ssize_t look_at(struct shm_server *s, unsigned slot, tp_peer *from,
 {
     struct shm_box *box = box_of(s->head, s->base.max_msg, slot, REQUEST);
     uint64_t ticket = shm_box_ticket(box);
-    uint32_t generation = (uint32_t)(ticket >> 32);
+    uint32_t generation = (uint32_t)(ticket >> TICKET_BITS);
     int met;
 
     if (ticket == s->ticket[slot])
         return -EAGAIN;
     met = slots_meet(&s->slots, slot, generation);
     if (met == -EPIPE) {
-        /* The request comes with the next call: ring for it once more. */
-        s->ready |= UINT64_C(1) << slot;
-        (void)sem_post(&s->head->doorbell);
+        s->ready |= UINT64_C(1) << slot; /* the request, in the next call */
         *from = slots_part(&s->slots, slot);
         return 0;
     }
@@ -232,7 +206,7 @@ static ssize_t look_at(struct shm_server *s, unsigned slot, tp_peer *from,
 static ssize_t next_request(struct shm_server *s, tp_peer *from, void *buf,
                             size_t cap)
 {
-    for (int round = 0; round < 2; round++) {
+    for (int round = 0;; round++) {
         while (s->ready &= UINT64_MAX >> (64 - s->base.clients)) {
             ssize_t n;
 
@@ -242,11 +216,12 @@ static ssize_t next_request(struct shm_server *s, tp_peer *from, void *buf,
             if (n != -EAGAIN)
                 return n;
         }
+        if (round)
+            return -EAGAIN;
         /* Acquire pairs with the client's release: its ticket is visible. */
         s->ready =
             atomic_exchange_explicit(&s->head->rung, 0, memory_order_acquire);
     }
-    return -EAGAIN;
 }
 
 /* Nobody rang: look at every slot, for a hint that was lost; then for a client
@@ -277,25 +252,25 @@ static ssize_t shm_srv_recv(struct tp_server *srv, tp_peer *from, void *buf,
                             size_t cap, int ms)
 {
     struct shm_server *s = (struct shm_server *)srv;
+    /* Never wait while somebody who rang hasn't been looked at. */
+    ssize_t n = s->ready ? next_request(s, from, buf, cap) : -EAGAIN;
     struct wait w;
 
     wait_begin(&w, &s->policy, ms);
-    for (;;) {
+    while (n == -EAGAIN) {
         enum wait_step step = wait_next(&w);
-        int err = step == WAIT_OVER
-                      ? -ETIMEDOUT
-                      : wait_sem(&w, step, &s->head->doorbell, LOOK_MS);
-        ssize_t n = -EAGAIN;
+        int err = -ETIMEDOUT;
 
+        if (step != WAIT_OVER)
+            err = wait_sem(&w, step, &s->head->doorbell, LOOK_MS);
         if (err == 0)
             n = next_request(s, from, buf, cap);
-        else if (step == WAIT_SLEEP || step == WAIT_OVER)
+        else if (step != WAIT_TRY && step != WAIT_PLAIN)
             n = look_about(s, from, buf, cap);
-        if (n != -EAGAIN)
-            return n;
-        if (err == -EINTR || err == -ETIMEDOUT)
-            return err;
+        if (n == -EAGAIN && err != 0 && err != -EAGAIN)
+            n = err;
     }
+    return n;
 }
 
 static int shm_srv_send(struct tp_server *srv, tp_peer to, const void *buf,
@@ -314,19 +289,32 @@ static int shm_srv_send(struct tp_server *srv, tp_peer to, const void *buf,
     return 0;
 }
 
-/* ---- client ------------------------------------------------------------- */
-
-static void shm_cli_close(struct tp_client *cli)
+static void shm_srv_drop(struct tp_server *srv)
 {
-    struct shm_client *c = (struct shm_client *)cli;
+    struct shm_server *s = (struct shm_server *)srv;
 
-    if (!c)
+    if (!s)
         return;
-    if (c->head)
-        munmap(c->head, c->size);
-    slots_drop(&c->slots); /* last: who gets the slot finds us gone */
-    free(c);
+    if (s->head)
+        munmap(s->head, s->size);
+    slots_drop(&s->slots);
+    free(s);
 }
+
+static void shm_srv_close(struct tp_server *srv)
+{
+    struct shm_server *s = (struct shm_server *)srv;
+    char name[RUNDIR_OBJECT_MAX];
+
+    if (s && slots_retire(&s->slots)) {
+        slots_object(name, &s->slots, -1);
+        (void)shm_unlink(name); /* gone already is as good */
+        slots_close(&s->slots);
+    }
+    shm_srv_drop(srv);
+}
+
+/* ---- client ------------------------------------------------------------- */
 
 static int shm_cli_open(struct tp_client **out, const struct tp_opts *opts)
 {
@@ -341,7 +329,7 @@ static int shm_cli_open(struct tp_client **out, const struct tp_opts *opts)
     if (err)
         return err;
     c->size = segment_size(c->slots.clients, c->base.max_msg);
-    c->ticket = c->taken = (uint64_t)c->slots.generation << 32;
+    c->ticket = c->taken = (uint64_t)c->slots.generation << TICKET_BITS;
     err = map_segment(&c->head, &c->slots, c->size, 0);
     if (err)
         return err;
@@ -349,7 +337,7 @@ static int shm_cli_open(struct tp_client **out, const struct tp_opts *opts)
     c->reply = box_of(c->head, c->base.max_msg, c->slots.slot, REPLY);
     while (sem_trywait(&c->reply->bell) == 0)
         ; /* what was posted for an earlier client of this slot */
-    return 0;
+    return slots_joined(&c->slots);
 }
 
 static int shm_cli_send(struct tp_client *cli, const void *buf, size_t len,
@@ -395,12 +383,24 @@ static ssize_t shm_cli_recv(struct tp_client *cli, void *buf, size_t cap,
     }
 }
 
+static void shm_cli_close(struct tp_client *cli)
+{
+    struct shm_client *c = (struct shm_client *)cli;
+
+    if (!c)
+        return;
+    if (c->head)
+        munmap(c->head, c->size);
+    slots_drop(&c->slots); /* last: who gets the slot finds us gone */
+    free(c);
+}
+
 /* ---- the table ---------------------------------------------------------- */
 
 const struct transport shm_transport = {
     .name = "shm",
     .blurb = "POSIX shared memory, semaphores as signals",
-    .caps = TP_NAMED,
+    .caps = TP_NAMED | TP_TURNS,
     .max_msg = SHM_CEILING,
     .usual_msg = SHM_USUAL,
     .max_depth = 1, /* a box holds one message */

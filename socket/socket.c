@@ -18,7 +18,7 @@
  * send buffer); SOCK_DGRAM; passing descriptors (SCM_RIGHTS); the abstract
  * name space, which has no access rights.
  *
- * Read unix(7), and "Deadlines" in common/wait.h.
+ * Read unix(7), and SO_RCVTIMEO in socket(7).
  *
  * It needs _GNU_SOURCE for accept4 and struct ucred.
  */
@@ -48,6 +48,7 @@ struct socket_server {
     struct slots slots; /* who may serve, and how many may come */
     struct turns turns; /* from the first srv_recv on */
     int listener;       /* owned */
+    bool listening;     /* it is among the turns */
     struct socket_peer peer[];
 };
 
@@ -73,8 +74,7 @@ static int address(struct sockaddr_un *a, const struct slots *s,
             (int)sizeof a->sun_path)
         return 0;
     return tp_why(opts, -ENAMETOOLONG,
-                  "the runtime folder's path is too long for a socket; set "
-                  "XDG_RUNTIME_DIR to a shorter one");
+                  "XDG_RUNTIME_DIR is too long a path for a socket");
 }
 
 /* SO_RCVTIMEO or SO_SNDTIMEO; ms < 0 = none: 0 or -errno. */
@@ -88,32 +88,6 @@ static int set_timeout(int fd, int which, int ms)
 }
 
 /* ---- server ------------------------------------------------------------- */
-
-static void socket_srv_drop(struct tp_server *srv)
-{
-    struct socket_server *s = (struct socket_server *)srv;
-
-    if (!s)
-        return;
-    for (unsigned i = 0; i < s->base.clients; i++)
-        frame_close(&s->peer[i].conn);
-    turns_close(&s->turns);
-    close_fd(&s->listener);
-    slots_drop(&s->slots);
-    free(s);
-}
-
-static void socket_srv_close(struct tp_server *srv)
-{
-    struct socket_server *s = (struct socket_server *)srv;
-
-    if (s && s->slots.fd >= 0) {
-        (void)rundir_unlink(s->slots.dir, s->slots.stem, S_IFSOCK); /* gone
-                                                        already is as good */
-        slots_close(&s->slots);
-    }
-    socket_srv_drop(srv);
-}
 
 /*
  * A listener under our name. A socket file outlives its server: bind(2) says
@@ -191,10 +165,24 @@ static bool is_ours(int fd)
            who.uid == geteuid();
 }
 
+/* Watch the listener, unless every place is taken. The epoll set is made here
+ * and not in srv_open: fork would share it. */
+static int watch_listener(struct socket_server *s)
+{
+    int err = s->turns.epoll < 0 ? turns_open(&s->turns) : 0;
+
+    if (!err && !s->listening && free_place(s) < s->base.clients) {
+        err = turns_add(&s->turns, s->listener, TURNS_EXTRA);
+        s->listening = !err;
+    }
+    return err;
+}
+
 /*
- * The listener is ready: take all who wait. With every place taken it isn't watched: a client
- * that has just got a dead one's slot waits in the kernel's queue until we
- * have seen that death.
+ * The listener is ready: take all who wait. With every place taken, or no
+ * descriptor left, it isn't watched for the rest of this call: a client that
+ * has just got a dead one's slot waits in the kernel's queue until we have
+ * seen that death.
  */
 static void accept_peers(struct socket_server *s)
 {
@@ -206,36 +194,24 @@ static void accept_peers(struct socket_server *s)
         if (fd >= 0 && (!is_ours(fd) || add_peer(s, i, fd) < 0))
             close(fd);
     }
-    if (fd >= 0)
-        turns_remove(&s->turns, s->listener, TURNS_EXTRA);
-}
-
-static void remove_peer(struct socket_server *s, unsigned i)
-{
-    turns_remove(&s->turns, s->peer[i].conn.in, i);
-    frame_close(&s->peer[i].conn);
-    /* There is room again. EEXIST: the listener was being watched. */
-    (void)turns_add(&s->turns, s->listener, TURNS_EXTRA);
+    if (fd < 0 && (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED))
+        return;
+    turns_remove(&s->turns, s->listener, TURNS_EXTRA);
+    s->listening = false;
 }
 
 static ssize_t socket_srv_recv(struct tp_server *srv, tp_peer *from, void *buf,
                                size_t cap, int ms)
 {
     struct socket_server *s = (struct socket_server *)srv;
+    int i, err = watch_listener(s);
     struct wait w;
-    int i;
 
-    if (s->turns.epoll < 0) { /* not in srv_open: fork would share it */
-        int err = turns_open(&s->turns);
-
-        if (!err)
-            err = turns_add(&s->turns, s->listener, TURNS_EXTRA);
-        if (err)
-            return err;
-    }
+    if (err)
+        return err;
     wait_begin(&w, &s->policy, ms);
     while ((i = turns_next(&s->turns, &w)) >= 0) {
-        struct socket_peer *p = &s->peer[i];
+        struct socket_peer *p = &s->peer[i % TP_CLIENTS_MAX];
         ssize_t n;
 
         if (i == TURNS_EXTRA) {
@@ -248,8 +224,10 @@ static ssize_t socket_srv_recv(struct tp_server *srv, tp_peer *from, void *buf,
         if (frame_ready(&p->conn))
             turns_again(&s->turns, (unsigned)i);
         *from = peer_of((unsigned)i, p->generation);
-        if (n == 0 || n == -EPROTO)
-            remove_peer(s, (unsigned)i);
+        if (n == 0 || n == -EPROTO) {
+            turns_remove(&s->turns, p->conn.in, (unsigned)i);
+            frame_close(&p->conn);
+        }
         return n;
     }
     return i;
@@ -260,7 +238,7 @@ static int socket_srv_send(struct tp_server *srv, tp_peer to, const void *buf,
 {
     struct socket_server *s = (struct socket_server *)srv;
     unsigned i = peer_slot(to);
-    struct socket_peer *p = &s->peer[i];
+    struct socket_peer *p = &s->peer[i % s->base.clients];
     int err;
 
     if (i >= s->base.clients || to != peer_of(i, p->generation) ||
@@ -274,18 +252,33 @@ static int socket_srv_send(struct tp_server *srv, tp_peer to, const void *buf,
     return err;
 }
 
-/* ---- client ------------------------------------------------------------- */
-
-static void socket_cli_close(struct tp_client *cli)
+static void socket_srv_drop(struct tp_server *srv)
 {
-    struct socket_client *c = (struct socket_client *)cli;
+    struct socket_server *s = (struct socket_server *)srv;
 
-    if (!c)
+    if (!s)
         return;
-    frame_close(&c->conn);
-    slots_drop(&c->slots); /* last: who gets the slot finds us gone */
-    free(c);
+    for (unsigned i = 0; i < s->base.clients; i++)
+        frame_close(&s->peer[i].conn);
+    turns_close(&s->turns);
+    close_fd(&s->listener);
+    slots_drop(&s->slots);
+    free(s);
 }
+
+static void socket_srv_close(struct tp_server *srv)
+{
+    struct socket_server *s = (struct socket_server *)srv;
+
+    if (s && slots_retire(&s->slots)) {
+        (void)rundir_unlink(s->slots.dir, s->slots.stem, S_IFSOCK); /* gone
+                                                        already is as good */
+        slots_close(&s->slots);
+    }
+    socket_srv_drop(srv);
+}
+
+/* ---- client ------------------------------------------------------------- */
 
 /*
  * Connect until the deadline: the descriptor, or -errno. connect(2) on a UNIX
@@ -336,7 +329,7 @@ static int socket_cli_open(struct tp_client **out, const struct tp_opts *opts)
         close(fd);
     else if (c->policy.how != TP_BLOCK)
         err = wait_set_nonblock(fd, true);
-    return err;
+    return err ? err : slots_joined(&c->slots);
 }
 
 static int socket_cli_send(struct tp_client *cli, const void *buf, size_t len,
@@ -355,10 +348,9 @@ static int socket_cli_send(struct tp_client *cli, const void *buf, size_t len,
 static ssize_t recv_blocking(struct socket_client *c, void *buf, size_t cap,
                              int ms)
 {
-    int64_t until = ms < 0 ? INT64_MAX : wait_now() + (int64_t)ms * 1000000;
+    int64_t until = ms < 0 ? 0 : wait_now() + (int64_t)ms * 1000000;
 
     for (;;) {
-        int64_t left;
         ssize_t n = 0;
 
         if (ms != c->timeout_ms)
@@ -370,10 +362,9 @@ static ssize_t recv_blocking(struct socket_client *c, void *buf, size_t cap,
             return n;
         if (ms < 0)
             continue;
-        left = until - wait_now();
-        if (left <= 0)
+        ms = (int)((until - wait_now() + 999999) / 1000000);
+        if (ms <= 0)
             return -ETIMEDOUT;
-        ms = (int)((left + 999999) / 1000000);
     }
 }
 
@@ -394,12 +385,23 @@ static ssize_t socket_cli_recv(struct tp_client *cli, void *buf, size_t cap,
     return n;
 }
 
+static void socket_cli_close(struct tp_client *cli)
+{
+    struct socket_client *c = (struct socket_client *)cli;
+
+    if (!c)
+        return;
+    frame_close(&c->conn);
+    slots_drop(&c->slots); /* last: who gets the slot finds us gone */
+    free(c);
+}
+
 /* ---- the table ---------------------------------------------------------- */
 
 const struct transport socket_transport = {
     .name = "socket",
     .blurb = "UNIX stream socket, a connection for each client",
-    .caps = TP_NAMED | TP_HANGUP,
+    .caps = TP_NAMED | TP_HANGUP | TP_TURNS,
     .max_msg = SOCKET_CEILING,
     .usual_msg = SOCKET_USUAL,
     .max_depth = TP_DEPTH_MAX,
