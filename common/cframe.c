@@ -18,12 +18,12 @@
 size_t cframe_put(uint8_t out[PIPE_BUF], const struct cframe *f,
                   const void *payload)
 {
-    put_le(out, MAGIC, 4);
-    put_le(out + 4, f->len, 2);
-    put_le(out + 6, f->slot, 2);
-    put_le(out + 8, f->generation, 4);
-    put_le(out + 12, crc32_of(payload, f->len), 4);
-    put_le(out + 16, crc32_of(out, 16), 4);
+    put32(out, MAGIC);
+    put16(out + 4, (uint16_t)f->len);
+    put16(out + 6, (uint16_t)f->slot);
+    put32(out + 8, f->generation);
+    put32(out + 12, crc32_of(payload, f->len));
+    put32(out + 16, crc32_of(out, 16));
     memcpy(out + CFRAME_HEAD, payload, f->len);
     return CFRAME_HEAD + f->len;
 }
@@ -35,20 +35,19 @@ static enum front look_at_front(const struct cframe_in *in, struct cframe *f)
 {
     const uint8_t *p = in->buf + in->at;
 
-    if (in->len >= 4 && get_le(p, 4) != MAGIC)
+    if (in->len >= 4 && get32(p) != MAGIC)
         return GARBAGE;
     if (in->len < CFRAME_HEAD)
         return UNFINISHED;
-    f->len = (size_t)get_le(p + 4, 2);
-    f->slot = (unsigned)get_le(p + 6, 2);
-    f->generation = (uint32_t)get_le(p + 8, 4);
-    if (get_le(p + 16, 4) != crc32_of(p, 16) || f->slot >= TP_CLIENTS_MAX ||
+    f->len = get16(p + 4);
+    f->slot = get16(p + 6);
+    f->generation = get32(p + 8);
+    if (get32(p + 16) != crc32_of(p, 16) || f->slot >= TP_CLIENTS_MAX ||
         f->len == 0 || f->len > CFRAME_MAX)
         return GARBAGE;
     if (in->len < CFRAME_HEAD + f->len)
         return UNFINISHED;
-    return get_le(p + 12, 4) == crc32_of(p + CFRAME_HEAD, f->len) ? WHOLE
-                                                                  : GARBAGE;
+    return get32(p + 12) == crc32_of(p + CFRAME_HEAD, f->len) ? WHOLE : GARBAGE;
 }
 
 static void skip(struct cframe_in *in, size_t n)

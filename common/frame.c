@@ -2,6 +2,7 @@
  * frame.c - see frame.h
  */
 #include "frame.h"
+#include "bytes.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -10,18 +11,6 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
-
-static void put_length(uint8_t head[FRAME_HEAD], size_t len)
-{
-    for (int i = 0; i < FRAME_HEAD; i++)
-        head[i] = (uint8_t)(len >> (8 * i));
-}
-
-static size_t get_length(const uint8_t head[FRAME_HEAD])
-{
-    return (size_t)head[0] | (size_t)head[1] << 8 | (size_t)head[2] << 16 |
-           (size_t)head[3] << 24;
-}
 
 int frame_open(struct frame_conn *c, int in, int out, size_t max_msg)
 {
@@ -51,7 +40,7 @@ void frame_close(struct frame_conn *c)
 /* Length of the frame at the front, 0 while its head isn't all there. */
 static size_t front_length(const struct frame_conn *c)
 {
-    return c->len < FRAME_HEAD ? 0 : get_length(c->buf + c->at);
+    return c->len < FRAME_HEAD ? 0 : get32(c->buf + c->at);
 }
 
 bool frame_ready(const struct frame_conn *c)
@@ -164,7 +153,7 @@ int frame_send(struct frame_conn *c, const void *buf, size_t len, int ms)
 
     if (c->broken)
         return -EPIPE;
-    put_length(head, len);
+    put32(head, (uint32_t)len);
     while (left) {
         ssize_t n = write_some(c, v, ms);
 

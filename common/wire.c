@@ -1,9 +1,7 @@
 /*
  * wire.c - requests and replies as bytes; wire.h draws them
  *
- * Numbers are put together from single bytes, so neither the byte order nor
- * the alignment of this machine matters; compilers make one load or store of
- * it. A request's length is checked once against the length that its
+ * A request's length is checked once against the length that its
  * operation must have; only then its fields are read. Replies are written and
  * read from front to back, each part against what is left.
  *
@@ -11,6 +9,7 @@
  * sense. That is the store's to judge, for every way into it.
  */
 #include "wire.h"
+#include "bytes.h"
 
 #include <errno.h>
 #include <string.h>
@@ -58,56 +57,12 @@ static const char *const sentences[WIRE_STATUS_END] = {
     [WIRE_TOO_BIG] = "the reply doesn't fit into one message",
 };
 
-/* ---- numbers ------------------------------------------------------------ */
-
-static uint16_t get16(const uint8_t *p)
-{
-    return (uint16_t)(p[0] | p[1] << 8);
-}
-
-static uint32_t get32(const uint8_t *p)
-{
-    return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 |
-           (uint32_t)p[3] << 24;
-}
-
-static uint64_t get64(const uint8_t *p)
-{
-    return (uint64_t)p[0] | (uint64_t)p[1] << 8 | (uint64_t)p[2] << 16 |
-           (uint64_t)p[3] << 24 | (uint64_t)p[4] << 32 | (uint64_t)p[5] << 40 |
-           (uint64_t)p[6] << 48 | (uint64_t)p[7] << 56;
-}
+/* ---- times ------------------------------------------------------------ */
 
 /* gcc and clang convert modulo 2^64, which is two's complement. */
 static int64_t get_time(const uint8_t *p)
 {
     return (int64_t)get64(p);
-}
-
-static void put16(uint8_t *p, uint16_t v)
-{
-    p[0] = (uint8_t)v;
-    p[1] = (uint8_t)(v >> 8);
-}
-
-static void put32(uint8_t *p, uint32_t v)
-{
-    p[0] = (uint8_t)v;
-    p[1] = (uint8_t)(v >> 8);
-    p[2] = (uint8_t)(v >> 16);
-    p[3] = (uint8_t)(v >> 24);
-}
-
-static void put64(uint8_t *p, uint64_t v)
-{
-    p[0] = (uint8_t)v;
-    p[1] = (uint8_t)(v >> 8);
-    p[2] = (uint8_t)(v >> 16);
-    p[3] = (uint8_t)(v >> 24);
-    p[4] = (uint8_t)(v >> 32);
-    p[5] = (uint8_t)(v >> 40);
-    p[6] = (uint8_t)(v >> 48);
-    p[7] = (uint8_t)(v >> 56);
 }
 
 static void put_time(uint8_t *p, int64_t v)

@@ -176,11 +176,11 @@ static ssize_t hand_out(struct mqueue_server *s, tp_peer *from, void *buf,
                         size_t cap)
 {
     size_t n = s->pending;
-    tp_peer who = n > HEAD ? (tp_peer)get_le(s->buf + 4, 4) : 0;
+    tp_peer who = n > HEAD ? get32(s->buf + 4) : 0;
     unsigned slot = peer_slot(who);
     int met = -EPROTO;
 
-    if (n > HEAD && get_le(s->buf, 4) == MAGIC)
+    if (n > HEAD && get32(s->buf) == MAGIC)
         met = slots_meet(&s->slots, slot, who >> 8);
     if (met == -EPIPE) /* the request stays for the next call */
         return part(s, slot, from);
@@ -326,8 +326,8 @@ static int mqueue_cli_send(struct tp_client *cli, const void *buf, size_t len,
     struct wait w;
     int err = -EAGAIN;
 
-    put_le(c->buf, MAGIC, 4);
-    put_le(c->buf + 4, peer_of(c->slots.slot, c->slots.generation), 4);
+    put32(c->buf, MAGIC);
+    put32(c->buf + 4, peer_of(c->slots.slot, c->slots.generation));
     memcpy(c->buf + HEAD, buf, len);
     wait_begin(&w, &c->policy, ms);
     while (err == -EAGAIN) {

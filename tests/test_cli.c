@@ -1012,6 +1012,28 @@ static void test_signals(const void *arg)
     }
 }
 
+/* A client in another language, written from wire.h alone. */
+static void test_python(const void *arg)
+{
+    char command[512];
+    struct server s;
+
+    (void)arg;
+    if (system("python3 -c 0 >/dev/null 2>&1") != 0) {
+        harness_skip("there is no python3");
+        return;
+    }
+    s = serve("serve", "-t", "socket", NULL);
+    snprintf(command, sizeof command,
+             "python3 tests/wire_client.py %s/run/ipclab/default.socket "
+             ">/dev/null",
+             harness_dir());
+    EXPECT_INT(0, system(command));
+    EXPECT_INT(0, run("list", NULL));
+    EXPECT_STR("", last.out); /* it has removed what it added */
+    EXPECT_INT(0, end(&s, SIGTERM));
+}
+
 static void test_clean(const void *arg)
 {
     struct server s, live;
@@ -1180,6 +1202,7 @@ static const struct test_case cases[] = {
     {"runtime-folder", test_runtime_folder, NULL, 0, false},
     {"garbage", test_garbage, NULL, 0, false},
     {"signals", test_signals, NULL, 0, false},
+    {"python", test_python, NULL, 0, false},
     {"clean", test_clean, NULL, 0, false},
     {"some-transports", test_some_transports, NULL, 0, false},
     {"demo", test_demo, NULL, 60, false},
