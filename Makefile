@@ -37,9 +37,9 @@ CJSON_LIBS   = $(shell pkg-config --libs libcjson 2>/dev/null || echo -lcjson)
 CUNIT_LIBS   = $(shell pkg-config --libs cunit 2>/dev/null || echo -lcunit)
 REVISION     = $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 
-ALL_CFLAGS = -std=c11 -D_POSIX_C_SOURCE=200809L -Icommon -Ibench -Itests -MMD \
-             -MP -pthread $(WARN) $(CFLAGS) $(SANFLAGS) $(CJSON_CFLAGS)
-LDLIBS = $(CJSON_LIBS) -lrt
+COMPILE = $(CC) -std=c11 -D_POSIX_C_SOURCE=200809L -Icommon -Ibench -Itests -MMD \
+          -MP -pthread $(WARN) $(CFLAGS) $(CPPFLAGS) $(SANFLAGS) $(CJSON_CFLAGS)
+LINK    = $(CC) -pthread $(CFLAGS) $(SANFLAGS) $(LDFLAGS)
 
 # ---- what is built from what --------------------------------------------------
 
@@ -56,7 +56,8 @@ TESTS = test_schedule test_journal test_store test_wire test_server test_week \
 obj = $(addprefix $(BUILD)/obj/, $(addsuffix .o, $(1)))
 LIB_A = $(BUILD)/libipclab.a
 TEST_BINS = $(addprefix $(BUILD)/tests/, $(TESTS))
-SOURCES = $(LIB) $(CLI) $(BENCH) $(addprefix tests/, harness world faults $(TESTS))
+SOURCES = $(LIB) $(CLI) $(BENCH) $(addprefix tests/, harness world faults promises \
+          hostile $(TESTS))
 
 all: $(BUILD)/ipclab $(BUILD)/ipcbench
 
@@ -66,40 +67,50 @@ $(BUILD)/tests/test_week: $(call obj,common/week common/localtime)
 $(BUILD)/tests/test_bench: $(call obj,$(filter-out bench/ipcbench,$(BENCH)))
 $(TEST_BINS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o \
               $(BUILD)/obj/tests/harness.o $(LIB_A)
-$(BUILD)/tests/conformance: $(call obj,tests/world tests/faults)
-$(TEST_BINS): LDLIBS += $(CUNIT_LIBS)
+$(BUILD)/tests/conformance: $(call obj,$(addprefix tests/, world faults promises \
+                              hostile))
+$(TEST_BINS): TEST_LIBS = $(CUNIT_LIBS)
 
 # Calls that a test makes fail, or stop half-way: they go through the test.
 wrap = $(addprefix -Wl$(comma)--wrap=,$(1))
 comma = ,
-$(BUILD)/tests/test_journal: LDFLAGS += $(call wrap,fdatasync ftruncate)
-$(BUILD)/tests/test_store: LDFLAGS += $(call wrap,fdatasync)
-$(BUILD)/tests/conformance: LDFLAGS += $(call wrap,read write writev sendmsg \
+$(BUILD)/tests/test_journal: WRAP = $(call wrap,fdatasync ftruncate)
+$(BUILD)/tests/test_store: WRAP = $(call wrap,fdatasync)
+$(BUILD)/tests/conformance: WRAP = $(call wrap,read write writev sendmsg \
     mq_send mq_timedsend sem_post)
 
-$(LIB_A): $(call obj,$(LIB))
+$(LIB_A): $(call obj,$(LIB)) $(BUILD)/settings
 	$(call say,AR,$@)
-	$(Q)rm -f $@ && ar rcs $@ $^
+	$(Q)rm -f $@ && ar rcs $@ $(filter %.o,$^)
 
 $(BUILD)/ipclab $(BUILD)/ipcbench $(TEST_BINS):
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) -pthread $(CFLAGS) $(SANFLAGS) $(LDFLAGS) -o $@ \
-	    $(filter %.o,$^) $(LIB_A) $(LDLIBS)
+	$(Q)$(LINK) $(WRAP) -o $@ $(filter %.o,$^) $(LIB_A) $(TEST_LIBS) \
+	    $(CJSON_LIBS) -lrt $(LDLIBS)
 
-$(BUILD)/obj/%.o: %.c | $(BUILD)/found
+$(BUILD)/obj/%.o: %.c $(BUILD)/settings | $(BUILD)/found
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_CFLAGS) $(DEFS) -c -o $@ $<
+	$(Q)$(COMPILE) $(DEFS) -c -o $@ $<
 
-$(call obj,bench/machine bench/report): DEFS = -DIPCLAB_REV='"$(REVISION)"' \
-    -DIPCLAB_CFLAGS='"$(CFLAGS)"'
+$(call obj,bench/report): DEFS = -DIPCLAB_REV='"$(REVISION)"' \
+    -DIPCLAB_CFLAGS='"$(subst ",,$(CFLAGS))"'
+$(call obj,bench/report): $(BUILD)/revision
+
+# What everything was built with: other settings build everything anew.
+$(BUILD)/settings: remember = $(COMPILE) $(LINK)
+$(BUILD)/revision: remember = $(REVISION)
+$(BUILD)/settings $(BUILD)/revision: FORCE | $(filter clean deps,$(MAKECMDGOALS))
+	$(Q)mkdir -p $(@D)
+	$(Q)echo '$(subst ','\'',$(remember))' | cmp -s - $@ || \
+	    echo '$(subst ','\'',$(remember))' > $@
 
 # One clear sentence instead of a page of compiler errors.
-$(BUILD)/found: | $(filter deps,$(MAKECMDGOALS))
+$(BUILD)/found: | $(filter clean deps,$(MAKECMDGOALS))
 	$(Q)mkdir -p $(@D)
 	$(Q)for h in cjson/cJSON.h bsd/sys/tree.h; do \
-	    echo "#include <stdio.h>\n#include <$$h>" | \
+	    printf '#include <stdio.h>\n#include <%s>\n' $$h | \
 	    $(CC) $(CJSON_CFLAGS) -E -x c - >/dev/null 2>&1 || { \
 	    echo "make: <$$h> is missing. Type: make deps" >&2; exit 1; }; done
 	$(Q)touch $@
@@ -108,7 +119,9 @@ $(BUILD)/found: | $(filter deps,$(MAKECMDGOALS))
 
 # ---- what you would type --------------------------------------------------------
 
-test: all $(TEST_BINS)
+tests: $(TEST_BINS)
+
+test: all tests
 	$(Q)IPCLAB_BIN=$(BUILD)/ipclab \
 	    sh tests/run.sh $(BUILD)/tests $(TESTS)
 
@@ -120,14 +133,14 @@ demo: all
 	$(Q)$(BUILD)/ipclab demo
 
 install: all
-	$(INSTALL) -d $(DESTDIR)$(bindir)
-	$(INSTALL) $(BUILD)/ipclab $(BUILD)/ipcbench $(DESTDIR)$(bindir)
+	$(INSTALL) -d '$(DESTDIR)$(bindir)'
+	$(INSTALL) $(BUILD)/ipclab $(BUILD)/ipcbench '$(DESTDIR)$(bindir)'
 
 install-strip:
 	$(MAKE) INSTALL='$(INSTALL) -s' install
 
 uninstall:
-	rm -f $(DESTDIR)$(bindir)/ipclab $(DESTDIR)$(bindir)/ipcbench
+	rm -f '$(DESTDIR)$(bindir)/ipclab' '$(DESTDIR)$(bindir)/ipcbench'
 
 clean:
 	rm -rf build
@@ -148,7 +161,8 @@ help:
 	@echo "make clean        remove build/"
 	@echo "settings: DEV=1  SAN=address|undefined|thread  V=1  CC=clang"
 
-.PHONY: all test bench demo install install-strip uninstall clean deps help
+.PHONY: all tests test bench demo install install-strip uninstall clean deps \
+        help FORCE
 .DELETE_ON_ERROR:
 
 Q = $(if $(V),,@)

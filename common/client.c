@@ -13,30 +13,23 @@
  */
 #include "client.h"
 
+#include "clock.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <time.h>
 #include <unistd.h>
 
 #define NS_PER_MS 1000000
 
 /* ---- time --------------------------------------------------------------- */
 
-static int64_t now_ns(void)
-{
-    struct timespec t;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &t); /* can't fail on Linux */
-    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
 /* When a call that begins now must be over. Without a deadline no clock is
  * read: the benchmark measures that. */
 static int64_t call_end(const struct client *c)
 {
-    return c->ms > 0 ? now_ns() + (int64_t)c->ms * NS_PER_MS : 0;
+    return c->ms > 0 ? clock_now_ns() + (int64_t)c->ms * NS_PER_MS : 0;
 }
 
 /* The `ms` for the next step of a call: 0, or -ETIMEDOUT when none is left.
@@ -48,7 +41,7 @@ static int time_left(const struct client *c, int64_t end, int *ms)
     *ms = c->ms;
     if (c->ms <= 0)
         return 0;
-    left = (end - now_ns() + NS_PER_MS - 1) / NS_PER_MS;
+    left = (end - clock_now_ns() + NS_PER_MS - 1) / NS_PER_MS;
     if (left <= 0)
         return -ETIMEDOUT;
     *ms = (int)left;
@@ -196,7 +189,7 @@ uint64_t client_token(void)
         /* No random numbers at all (a sandbox that forbids the call): then
          * what no other process has at this moment must do. */
         if (n < 0 && errno != EINTR)
-            token = (uint64_t)now_ns() << 22 ^ (uint64_t)getpid();
+            token = (uint64_t)clock_now_ns() << 22 ^ (uint64_t)getpid();
     }
     return token;
 }

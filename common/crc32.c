@@ -8,6 +8,8 @@
  */
 #include "crc32.h"
 
+#include "bytes.h"
+
 #include <pthread.h>
 
 #define POLYNOMIAL 0xEDB88320u
@@ -31,14 +33,6 @@ static void make_table(void)
     }
 }
 
-/* By shifts, so that the machine's byte order doesn't matter; compilers make
- * one load of it. */
-static uint32_t load_le32(const uint8_t *p)
-{
-    return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 |
-           (uint32_t)p[3] << 24;
-}
-
 uint32_t crc32_of(const void *bytes, size_t len)
 {
     const uint8_t *p = bytes;
@@ -46,7 +40,7 @@ uint32_t crc32_of(const void *bytes, size_t len)
 
     (void)pthread_once(&table_once, make_table); /* fails on bad args only */
     for (; len >= 8; p += 8, len -= 8) {
-        uint32_t lo = crc ^ load_le32(p), hi = load_le32(p + 4);
+        uint32_t lo = crc ^ get32(p), hi = get32(p + 4);
         crc = table[7][lo & 0xff] ^ table[6][lo >> 8 & 0xff] ^
               table[5][lo >> 16 & 0xff] ^ table[4][lo >> 24] ^
               table[3][hi & 0xff] ^ table[2][hi >> 8 & 0xff] ^

@@ -15,6 +15,7 @@
 #define _GNU_SOURCE
 #include "journal.h"
 
+#include "clock.h"
 #include "crc32.h"
 #include "json.h"
 #include "timestamp.h"
@@ -30,7 +31,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #define FORMAT       "ipclab-journal"
@@ -38,6 +38,7 @@
 #define LINE_MAX_LEN 1024 /* 255 bytes of title escaped, and the rest */
 #define CRC_LEN      18   /* ,"crc":"01234567"} */
 #define LOCK_POLL_MS 10
+#define NS_PER_MS    1000000L
 
 struct journal {
     char *path; /* of the data file, links followed */
@@ -232,14 +233,6 @@ static bool get_record(const cJSON *o, struct journal_record *rec)
 
 /* ---- opening: the lock -------------------------------------------------- */
 
-static int64_t now_ms(void)
-{
-    struct timespec ts;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &ts); /* can't fail: fcntl.h(0p) */
-    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 /* Say who holds the lock: it wrote its pid into the lock file. */
 static int say_busy(const struct journal_opts *opts, int lock_fd)
 {
@@ -262,14 +255,14 @@ static int say_busy(const struct journal_opts *opts, int lock_fd)
 static int take_lock(struct journal *j, const struct journal_opts *opts)
 {
     struct flock all = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    struct timespec pause = {.tv_nsec = LOCK_POLL_MS * 1000000L};
-    int64_t end = now_ms() + opts->wait_ms;
+    struct timespec pause = {.tv_nsec = LOCK_POLL_MS * NS_PER_MS};
+    int64_t end = clock_now_ns() + (int64_t)opts->wait_ms * NS_PER_MS;
     char pid[24];
 
     while (fcntl(j->lock_fd, F_OFD_SETLK, &all) != 0) {
         if (errno != EAGAIN && errno != EACCES)
             return -errno;
-        if (opts->wait_ms >= 0 && now_ms() >= end)
+        if (opts->wait_ms >= 0 && clock_now_ns() >= end)
             return say_busy(opts, j->lock_fd);
         (void)nanosleep(&pause, NULL); /* a signal only makes it shorter */
     }
@@ -281,18 +274,52 @@ static int take_lock(struct journal *j, const struct journal_opts *opts)
     return 0;
 }
 
+/* The file's own name in j->path. A link is followed once, here: compaction
+ * must replace the file, not the link, and two links to one file need the same
+ * lock. Only of a file that exists can all links be followed: so make it. */
+static int find_file(struct journal *j, const char *path)
+{
+    j->path = realpath(path, NULL);
+    if (j->path == NULL && errno == ENOENT) {
+        int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+        if (fd < 0)
+            return -errno;
+        (void)close(fd); /* nothing was written to it */
+        j->path = realpath(path, NULL);
+    }
+    return j->path == NULL ? -errno : 0;
+}
+
+/* A file that doesn't begin like ours isn't touched, and gets no lock file
+ * beside it: 0, -EBADMSG. The rest of the first line is checked later. */
+static int look_at_head(const char *path, const struct journal_opts *opts)
+{
+    static const char head[] = "{\"format\":\"" FORMAT "\"";
+    char found[sizeof head - 1];
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    ssize_t n;
+
+    if (fd < 0)
+        return -errno;
+    n = read(fd, found, sizeof found);
+    (void)close(fd); /* only read */
+    if (n < 0)
+        return -errno; /* EISDIR, say */
+    if (memcmp(found, head, (size_t)n) == 0)
+        return 0;
+    say(opts, "line 1: it isn't a timetable's data file");
+    return -EBADMSG;
+}
+
 static int open_files(struct journal *j, const struct journal_opts *opts)
 {
     char *lock_path;
-    int err;
+    int err = find_file(j, opts->path);
 
-    /* A link is followed once, here: compaction must replace the file, not
-     * the link, and two links to one file need the same lock. */
-    j->path = realpath(opts->path, NULL);
-    if (j->path == NULL && errno == ENOENT)
-        j->path = strdup(opts->path);
-    if (j->path == NULL)
-        return -errno;
+    if (err == 0)
+        err = look_at_head(j->path, opts);
+    if (err != 0)
+        return err;
     lock_path = join(j->path, ".lock");
     if (lock_path == NULL)
         return -ENOMEM;
@@ -337,7 +364,7 @@ static int next_line(struct input *in)
 
 static int bad_line(const struct input *in, const char *what)
 {
-    say(in->opts, "%s, line %zu: %s", in->opts->path, in->number, what);
+    say(in->opts, "line %zu: %s", in->number, what);
     return -EBADMSG;
 }
 
@@ -353,13 +380,16 @@ static bool more_follows(struct input *in)
 }
 
 /*
- * A bad last line: torn by a crash, or damaged? What a torn write leaves is
- * the front of a line. A whole good line and the begin of another behind it
- * are two lines with a damaged '\n' between them, and the first of the two may
- * have been acknowledged.
+ * A bad last line: torn by a crash, or damaged? What kill -9 leaves of a write
+ * is the front of a line, without its '\n'; what a power loss leaves may also
+ * have NUL bytes where nothing arrived. Any other line was whole once, and may
+ * have been acknowledged. So may the first of two lines with a damaged '\n'
+ * between them: a whole good line and the front of another behind it.
  */
 static bool is_torn(const struct input *in)
 {
+    if (in->ended && memchr(in->line, '\0', in->len) == NULL)
+        return false;
     for (size_t n = CRC_LEN; n + 1 < in->len; n++) {
         if (in->line[n - 1] == '}' && in->line[n + 1] == '{' &&
             crc_ok(in->line, n))
@@ -431,7 +461,7 @@ static int start_file(struct journal *j, const char *header, size_t len)
         return err;
     }
     j->bytes = len;
-    return j->sync ? sync_folder(j->path) : 0;
+    return 0;
 }
 
 /* The first line. 1: a header, read. 0: the file was new and is started. */
@@ -541,8 +571,8 @@ static int read_file(struct journal *j, const struct journal_opts *opts,
     if (err > 0)
         err = read_lines(&in, reader, arg, torn);
     if (err == 0 && *torn > 0)
-        say(opts, "%s, line %zu: %zu bytes, torn by a crash, were cut off",
-            opts->path, in.number, *torn);
+        say(opts, "line %zu: %zu bytes, torn by a crash, were cut off",
+            in.number, *torn);
     free(in.line);
     (void)fclose(in.file); /* only read */
     return err;
@@ -576,15 +606,16 @@ int journal_open(struct journal **out, const struct journal_opts *opts,
     if (err == 0 && fstat(j->fd, &st) != 0)
         err = -errno;
     if (err == 0 && !S_ISREG(st.st_mode)) {
-        say(opts, "%s isn't a regular file", opts->path);
+        say(opts, "it isn't a regular file");
         err = -EBADMSG;
     }
     if (err == 0)
         err = read_file(j, opts, reader, arg, next_id, torn);
-    /* Lines of a killed process may be read here and not yet be on disk;
-     * whoever is told of them now must find them after a power loss too. */
-    if (err == 0 && j->sync && fsync(j->fd) != 0)
-        err = -errno;
+    /* What a killed process did may be seen here and not yet be on disk: its
+     * last lines, and the file's name after a compaction. Whoever is told of
+     * them now must find them after a power loss too. */
+    if (err == 0 && j->sync)
+        err = fsync(j->fd) != 0 ? -errno : sync_folder(j->path);
     if (err != 0) {
         j->failed = true; /* touch nothing any more */
         journal_close(j);
@@ -613,12 +644,14 @@ int journal_append(struct journal *j, struct journal_record *rec)
      * be there, and the second write says why there is no more. */
     err = write_all(j->fd, line, (size_t)len);
     if (err != 0) {
-        if (ftruncate(j->fd, (off_t)j->bytes) != 0) {
-            j->failed = true; /* a later line would follow a torn one */
-            return -EROFS;
-        }
         /* A quota or a limit on the file's size: for a caller all the same. */
-        return err == -EDQUOT || err == -EFBIG ? -ENOSPC : err;
+        bool full = err == -ENOSPC || err == -EDQUOT || err == -EFBIG;
+
+        if (ftruncate(j->fd, (off_t)j->bytes) == 0 && full)
+            return -ENOSPC;
+        /* A broken disk; or a later line would follow a torn one. */
+        j->failed = true;
+        return -EROFS;
     }
     j->bytes += (uint64_t)len;
     j->seq = numbered.seq; /* after the write: a commit may begin at once */
@@ -673,6 +706,21 @@ static void fresh_write(struct journal *j, const char *line, int len)
         j->fresh_bytes += (uint64_t)len;
 }
 
+/* Whoever may use the old file may use the new one. Group and owner each for
+ * itself: who isn't root may set the one (EPERM: not even that), and then can
+ * do no better. */
+static int copy_access(int from, int to)
+{
+    struct stat st;
+
+    if (fstat(from, &st) != 0 ||
+        (fchown(to, (uid_t)-1, st.st_gid) != 0 && errno != EPERM) ||
+        (fchown(to, st.st_uid, (gid_t)-1) != 0 && errno != EPERM) ||
+        fchmod(to, st.st_mode & 07777) != 0) /* last: fchown clears bits */
+        return -errno;
+    return 0;
+}
+
 int journal_compact_begin(struct journal *j, uint32_t next_id)
 {
     char line[LINE_MAX_LEN];
@@ -694,7 +742,7 @@ int journal_compact_begin(struct journal *j, uint32_t next_id)
     if (j->fresh == NULL)
         goto no_stream;
     j->fresh_bytes = 0;
-    j->fresh_err = 0;
+    j->fresh_err = copy_access(j->fd, fd);
     fresh_write(j, line, put_header(next_id, j->seq, line));
     return 0;
 

@@ -54,7 +54,8 @@ struct journal_opts {
     bool sync;   /* false: journal_commit does no fdatasync (benchmarks) */
     int wait_ms; /* how long to wait for a file that another process holds */
     char *why;   /* NULL, or where a failing open, or a repair, puts one
-                       sentence, with the line number where there is one */
+                    sentence: "line 4: ..." where there is a line; the
+                    caller names the file */
     size_t why_cap;
 };
 
@@ -67,10 +68,10 @@ typedef int journal_reader(const struct journal_record *rec, void *arg);
  * every line to `reader`. *next_id is what the header keeps of ids that were
  * used before (1 in a new file), set before the first line is handed over: a
  * compacted file may begin with the update of an event below it. A last line
- * that was torn by a crash is cut off; *torn is the bytes cut (0 = none) and
- * opts->why says so.
+ * that was torn by a crash (it has no '\n', or NUL bytes) is cut off; *torn is
+ * the bytes cut (0 = none) and opts->why says so.
  *   0; -EBUSY: another process has the file (why names its pid);
- *   -EBADMSG: damaged before the last line, or not a journal (why names the
+ *   -EBADMSG: damaged in any other way, or not a journal (why names the
  *   line); or what open(2), read(2) gave. On success *out is the caller's.
  */
 int journal_open(struct journal **out, const struct journal_opts *opts,
@@ -78,9 +79,10 @@ int journal_open(struct journal **out, const struct journal_opts *opts,
                  size_t *torn);
 
 /*
- * Append one line and set rec->seq. 0, or -ENOSPC, -EIO ...: the line isn't
- * in the file (what was written of it has been cut off again). -EROFS: an
- * earlier failure was final; nothing is written ever again by this handle.
+ * Append one line and set rec->seq. 0, or -ENOSPC, -ENOMEM: the line isn't in
+ * the file (what was written of it has been cut off again). -EROFS: this
+ * failure or an earlier one was final (a disk that is broken and not just
+ * full); nothing is written ever again by this handle.
  * One thread at a time (the store's lock).
  */
 int journal_append(struct journal *j, struct journal_record *rec);
@@ -101,9 +103,9 @@ uint64_t journal_syncs(struct journal *j);
 /*
  * Compaction: write a new file of these lines, each with its own rec->seq (in
  * rising order), and put it in place of the old one: temporary file in the
- * same folder, fsync, rename, fsync of the folder. begin, then put for each
- * line, then finish (0, or the first error met: then the old file is as it
- * was). Before any thread uses the journal, i.e. while opening the store.
+ * same folder, with the same owner and mode, fsync, rename, fsync of the
+ * folder. begin, then put for each line, then finish (0, or the first error
+ * met: then the old file is as it was). Before any thread uses the journal, i.e. while opening the store.
  */
 int journal_compact_begin(struct journal *j, uint32_t next_id);
 void journal_compact_put(struct journal *j, const struct journal_record *rec);

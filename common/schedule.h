@@ -3,8 +3,9 @@
  *
  * Events with a title, a start and an end, found by id or by overlap with a
  * range of time. No I/O, no lock, no transport: store.h puts a lock and a
- * journal around it. Up to a million events; an overlap query costs what its
- * hits cost, not what the whole timetable costs.
+ * journal around it. Up to a million events. An overlap query looks at its
+ * hits, and at the events that ended before the range by less than their own
+ * length: seldom many, but a timetable that just ended is looked at whole.
  *
  * Time is int64 seconds since 1970-01-01T00:00:00Z (UTC). An event covers
  * [start, end): it ends before the second `end` begins, so two lessons that
@@ -13,14 +14,16 @@
 #ifndef IPCLAB_SCHEDULE_H
 #define IPCLAB_SCHEDULE_H
 
+#include "timestamp.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define EVENT_TITLE_MAX 255            /* bytes, without the NUL */
-#define EVENT_TIME_MIN  (-62135596800) /* 0001-01-01T00:00:00Z */
-#define EVENT_TIME_MAX  253402300799   /* 9999-12-31T23:59:59Z */
-#define EVENT_COUNT_MAX 16777216u      /* ids are 1..this */
+#define EVENT_TITLE_MAX 255 /* bytes, without the NUL */
+#define EVENT_TIME_MIN  TIMESTAMP_MIN
+#define EVENT_TIME_MAX  TIMESTAMP_MAX
+#define EVENT_COUNT_MAX 16777216u /* ids are 1..this */
 
 struct event {
     uint32_t id;       /* 1.. in order of creation, never used again */

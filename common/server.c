@@ -13,6 +13,7 @@
  */
 #include "server.h"
 
+#include "clock.h"
 #include "wire.h"
 
 #include <errno.h>
@@ -20,19 +21,16 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 /* A batch ends after so many messages, of whatever kind: so one client that
  * never pauses can't keep another one's held reply for ever. */
 #define BATCH_MAX 64
 
+/* As the wire has it: without a sign. */
 static uint64_t now_ns(void)
 {
-    struct timespec t;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &t); /* can't fail on Linux */
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+    return (uint64_t)clock_now_ns();
 }
 
 /* ---- one request -------------------------------------------------------- */
@@ -47,7 +45,7 @@ struct job {
     bool more;    /* more events than fitted */
 };
 
-/* Takes what store.h promises. Every other error comes from the journal. */
+/* Takes what store.h promises. All that is left is -EROFS, which is final. */
 static enum wire_status status_of(int err)
 {
     switch (err) {

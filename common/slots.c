@@ -308,7 +308,7 @@ static bool has_left(const struct slots *s, unsigned slot)
 
 int slots_dead(struct slots *s)
 {
-    int64_t now = wait_now();
+    int64_t now = clock_now_ns();
 
     if (now < s->look)
         return -1;

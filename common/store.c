@@ -305,8 +305,10 @@ static void put_kept(struct journal *j, const struct kept *k)
     }
 }
 
-/* Write the file anew if that halves it. When it can't be done (a full disk),
- * the old file is as good as before: nobody needs to know. */
+/* Write the file anew when most of its changes are dead: each living event
+ * becomes one line. By how much the file shrinks depends on the tokens of the
+ * dead, which are kept. When it can't be done (a full disk), the old file is
+ * as good as before: nobody needs to know. */
 static void compact(struct store *st)
 {
     size_t living = schedule_count(st->schedule);

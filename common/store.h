@@ -38,8 +38,9 @@ struct store_result {
 
 /* Open the store, with all that its file holds: 0; -EBUSY, -EBADMSG, -ENOENT
  * (no such folder), -EACCES ...; see journal_open. When it returns 0 and
- * *why isn't empty, a torn last line was mended: tell the user. A file with
- * more dead lines than living ones is compacted on the way. */
+ * *why isn't empty, a torn last line was mended: tell the user. A file in
+ * which over 1,000 changes, and more than living events, were overtaken by
+ * later ones is compacted on the way: they go, but for their newest tokens. */
 int store_open(struct store **out, const struct store_opts *opts);
 void store_close(struct store *st); /* takes NULL */
 
@@ -51,8 +52,8 @@ void store_unlock(struct store *st);
  * The three changes. 0 with *res filled, or
  *   -EILSEQ title, -EDOM times, -ENOENT no such event, -ESTALE the event's
  *   revision isn't `rev` (0 = any), -EEXIST the token was used for another
- *   change, -ENOSPC, -ENOMEM no room, -EROFS, -EIO the journal can't be
- *   written. On an error nothing has changed.
+ *   change, -ENOSPC, -ENOMEM no room, -EROFS the journal can't be written,
+ *   which is final. On an error nothing has changed.
  * add: ev->id and ev->rev are ignored. update: all of title, start and end
  * replace those of ev->id. token 0 = not remembered.
  */

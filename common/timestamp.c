@@ -7,8 +7,6 @@
  */
 #include "timestamp.h"
 
-#include "schedule.h"
-
 #include <errno.h>
 #include <stdbool.h>
 #include <string.h>
@@ -75,10 +73,10 @@ char *timestamp_format(int64_t t, char buf[TIMESTAMP_SIZE])
     static const char form[TIMESTAMP_SIZE] = "0000-00-00T00:00:00Z";
     int year, month, day;
 
-    if (t < EVENT_TIME_MIN)
-        t = EVENT_TIME_MIN; /* beyond four digits of year there is no form */
-    if (t > EVENT_TIME_MAX)
-        t = EVENT_TIME_MAX;
+    if (t < TIMESTAMP_MIN)
+        t = TIMESTAMP_MIN; /* beyond four digits of year there is no form */
+    if (t > TIMESTAMP_MAX)
+        t = TIMESTAMP_MAX;
     int64_t days = t / DAY_SECONDS - (t % DAY_SECONDS < 0);
     int second = (int)(t - days * DAY_SECONDS);
     date_of(days, &year, &month, &day);

@@ -10,7 +10,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define TIMESTAMP_SIZE 21 /* "2026-11-23T00:00:00Z" and the NUL */
+#define TIMESTAMP_SIZE 21             /* "2026-11-23T00:00:00Z" and the NUL */
+#define TIMESTAMP_MIN  (-62135596800) /* 0001-01-01T00:00:00Z */
+#define TIMESTAMP_MAX  253402300799   /* 9999-12-31T23:59:59Z */
 
 /* Days from 1970-01-01 to this date, which must exist. */
 int64_t timestamp_days(int year, int month, int day);
@@ -18,7 +20,8 @@ int64_t timestamp_days(int year, int month, int day);
 /* How many days a month has. */
 int timestamp_month_days(int year, int month);
 
-/* Writes "YYYY-MM-DDTHH:MM:SSZ" into buf and returns it. */
+/* Writes "YYYY-MM-DDTHH:MM:SSZ" into buf and returns it. Below TIMESTAMP_MIN
+ * or above TIMESTAMP_MAX it writes that limit. */
 char *timestamp_format(int64_t t, char buf[TIMESTAMP_SIZE]);
 
 /* Exactly that form back into *t: 0, or -EINVAL (also for a date that doesn't

@@ -129,7 +129,7 @@ struct tp_counters {
     uint64_t sent, sent_bytes;
     uint64_t left;     /* peers reported as gone (server) */
     uint64_t bad;      /* -EPROTO and -EMSGSIZE on arrival */
-    uint64_t timeouts; /* sends that missed their deadline */
+    uint64_t timeouts; /* sends that missed it with nothing written */
 };
 
 struct transport;

@@ -19,14 +19,6 @@
 #define PROBE_EACH 64 /* adapt: one wait in so many spins in full again */
 #define CLOCK_EACH 32 /* spin: attempts between two looks at the clock */
 
-int64_t wait_now(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return t.tv_sec * NS_PER_S + t.tv_nsec;
-}
-
 static bool one_cpu(void)
 {
     cpu_set_t set;
@@ -65,7 +57,7 @@ void wait_begin(struct wait *w, struct wait_policy *policy, int ms)
     w->now = w->look = 0;
     w->until = ms < 0 ? INT64_MAX : 0;
     if (ms > 0 || policy->how == TP_ADAPT)
-        w->now = wait_now();
+        w->now = clock_now_ns();
     if (ms > 0)
         w->until = w->now + (int64_t)ms * NS_PER_MS;
     if (policy->how == TP_ADAPT)
@@ -79,7 +71,7 @@ static enum wait_step next_spin(struct wait *w)
     w->tries++;
     if (w->until == INT64_MAX || w->tries % CLOCK_EACH)
         return WAIT_TRY;
-    w->now = wait_now();
+    w->now = clock_now_ns();
     return w->now < w->until ? WAIT_TRY : WAIT_OVER;
 }
 
@@ -87,7 +79,7 @@ static enum wait_step next_adapt(struct wait *w)
 {
     if (w->tries++ == 0)
         return WAIT_TRY;
-    w->now = wait_now();
+    w->now = clock_now_ns();
     if (w->now >= w->until)
         return WAIT_OVER;
     if (w->now < w->spin_until) {
@@ -109,7 +101,7 @@ enum wait_step wait_next(struct wait *w)
     if (w->until == INT64_MAX)
         return WAIT_PLAIN;
     if (w->tries++) /* the first time, wait_begin has just read the clock */
-        w->now = wait_now();
+        w->now = clock_now_ns();
     return w->now < w->until ? WAIT_SLEEP : WAIT_OVER;
 }
 
@@ -161,7 +153,7 @@ int wait_slice_ms(struct wait *w)
 
     if (w->until == 0) /* one try */
         return w->tries++ ? -1 : 0;
-    w->now = wait_now();
+    w->now = clock_now_ns();
     if (w->now >= w->until)
         return -1;
     ms = wait_left_ms(w);
@@ -217,7 +209,7 @@ int wait_sem(const struct wait *w, enum wait_step step, sem_t *sem,
 int wait_for_room(struct wait_room *r, int fd)
 {
     struct pollfd p = {.fd = fd, .events = POLLOUT};
-    int64_t now = r->ms < 0 ? 0 : wait_now();
+    int64_t now = r->ms < 0 ? 0 : clock_now_ns();
     int left = -1, n;
 
     if (r->ms >= 0 && !r->begun) {
@@ -349,8 +341,8 @@ int turns_next(struct turns *t, struct wait *w)
 
         if (number >= 0)
             return number;
-        if (t->again || (t->ready && t->refresh)) {
-            ms = 0; /* somebody is ready: no sleep */
+        if (t->again || t->refresh) {
+            ms = 0; /* somebody is ready, or may be by now */
         } else {
             switch (wait_next(w)) {
             case WAIT_PLAIN: ms = -1; break;

@@ -24,6 +24,7 @@
 #ifndef IPCLAB_WAIT_H
 #define IPCLAB_WAIT_H
 
+#include "clock.h"
 #include "transport.h"
 
 #include <limits.h>
@@ -53,9 +54,6 @@ struct wait {
     int64_t look;       /* when wait_look says true, ns; 0 = not set yet */
     unsigned tries;
 };
-
-/* CLOCK_MONOTONIC in nanoseconds. */
-int64_t wait_now(void);
 
 /* `how` as opened; TP_ADAPT becomes TP_BLOCK where only one CPU may be used:
  * the peer can't get on while we spin. */

@@ -82,8 +82,9 @@ int mqueue_why(const struct tp_opts *opts, int error)
 {
     if (error == EMFILE)
         return tp_why(opts, -error,
-                      "the queues of this user may take no more memory; raise "
-                      "RLIMIT_MSGQUEUE (ulimit -q) or close other queues");
+                      "no more memory for the queues of this user: raise "
+                      "RLIMIT_MSGQUEUE (ulimit -q) or close other queues; or "
+                      "no more descriptors (ulimit -n)");
     if (error == ENOSPC)
         return tp_why(opts, -error,
                       "no more queues on this machine; raise "

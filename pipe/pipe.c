@@ -46,7 +46,7 @@ struct pipe_server {
     struct tp_server base;
     struct wait_policy policy;
     bool started;       /* the first srv_recv has been */
-    struct turns turns; /* from then on */
+    struct turns turns; /* from then on: whose channel is next (wait.h) */
     unsigned open;      /* channels whose client may still be there */
     struct pipe_channel channel[];
 };
@@ -140,7 +140,9 @@ static int start(struct pipe_server *s)
     return err;
 }
 
-/* One ready channel: as srv_recv, or -EAGAIN when there is nothing to tell. */
+/* What frame_recv gave for channel i, as srv_recv has to tell it: the message's
+ * length, 0 for a client that left, -EPROTO; -EAGAIN when there is nothing to
+ * tell yet. */
 static ssize_t recv_channel(struct pipe_server *s, unsigned i, tp_peer *from,
                             ssize_t n)
 {
@@ -220,7 +222,7 @@ static int pipe_srv_send(struct tp_server *srv, tp_peer to, const void *buf,
         return -EPIPE;
     err = frame_send(c, buf, len, ms);
     if (err == -ETIMEDOUT)
-        c->broken = true; /* it doesn't read: it has cost enough */
+        c->broken = true; /* it doesn't read, and has cost enough time */
     if (c->broken && s->started)
         turns_again(&s->turns, i); /* the next srv_recv says that it left */
     return err;

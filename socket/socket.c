@@ -246,7 +246,7 @@ static int socket_srv_send(struct tp_server *srv, tp_peer to, const void *buf,
         return -EPIPE;
     err = frame_send(&p->conn, buf, len, ms);
     if (err == -ETIMEDOUT)
-        p->conn.broken = true; /* it doesn't read: it has cost enough */
+        p->conn.broken = true; /* it doesn't read, and has cost enough time */
     if (p->conn.broken)
         turns_again(&s->turns, i); /* the next srv_recv says that it left */
     return err;
@@ -348,7 +348,7 @@ static int socket_cli_send(struct tp_client *cli, const void *buf, size_t len,
 static ssize_t recv_blocking(struct socket_client *c, void *buf, size_t cap,
                              int ms)
 {
-    int64_t until = ms < 0 ? 0 : wait_now() + (int64_t)ms * 1000000;
+    int64_t until = ms < 0 ? 0 : clock_now_ns() + (int64_t)ms * 1000000;
 
     for (;;) {
         ssize_t n = 0;
@@ -362,7 +362,7 @@ static ssize_t recv_blocking(struct socket_client *c, void *buf, size_t cap,
             return n;
         if (ms < 0)
             continue;
-        ms = (int)((until - wait_now() + 999999) / 1000000);
+        ms = (int)((until - clock_now_ns() + 999999) / 1000000);
         if (ms <= 0)
             return -ETIMEDOUT;
     }

@@ -288,6 +288,9 @@ static void collect(int fd, pid_t pid, struct result *r, int *status)
 }
 
 static void add_text(struct result *r, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void add_text(struct result *r, const char *format, ...)
 {
     size_t len = strlen(r->text);
     va_list ap;

@@ -1,9 +1,13 @@
 /*
  * test_journal.c - the durable file: what it survives, and what it refuses
  *
- * Linked with -Wl,--wrap=fdatasync,--wrap=ftruncate: the two calls whose
- * failure no file system gives on demand go through this file first.
+ * Linked with -Wl,--wrap=fdatasync,--wrap=ftruncate: calls whose failure no
+ * file system gives on demand go through this file first. fsync and write are
+ * replaced by name, as any program may do.
+ *
+ * It needs _DEFAULT_SOURCE for syscall, the way to the kernel's own two.
  */
+#define _DEFAULT_SOURCE
 #include "crc32.h"
 #include "harness.h"
 #include "journal.h"
@@ -19,6 +23,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -31,6 +36,9 @@ int __wrap_ftruncate(int fd, off_t len);
 
 static int sync_error;     /* errno that fdatasync gives, 0 = none */
 static int truncate_error; /* the same for ftruncate */
+static int folder_error;   /* the same for fsync of a folder */
+static int folder_syncs;   /* how often a folder was synced */
+static int write_error;    /* the same for write */
 
 /* While `writers` > 0, a sync waits until so many lines were appended. */
 static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
@@ -57,6 +65,29 @@ int __wrap_ftruncate(int fd, off_t len)
         return -1;
     }
     return __real_ftruncate(fd, len);
+}
+
+int fsync(int fd)
+{
+    struct stat st;
+
+    if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode)) {
+        folder_syncs++;
+        if (folder_error != 0) {
+            errno = folder_error;
+            return -1;
+        }
+    }
+    return (int)syscall(SYS_fsync, fd);
+}
+
+ssize_t write(int fd, const void *bytes, size_t len)
+{
+    if (write_error != 0) {
+        errno = write_error;
+        return -1;
+    }
+    return syscall(SYS_write, fd, bytes, len);
 }
 
 /* ---- helpers ------------------------------------------------------------ */
@@ -177,7 +208,8 @@ static bool why_names_line(int n)
     char text[32];
 
     snprintf(text, sizeof text, "line %d:", n);
-    return strstr(why, text) != NULL;
+    return strncmp(why, text, strlen(text)) ==
+           0; /* the caller names the file */
 }
 
 /* ---- JSON --------------------------------------------------------------- */
@@ -438,19 +470,20 @@ static void test_zero_tail(const void *arg)
     EXPECT_INT(0, (int)got_torn);
 }
 
-/* Each byte of each line but the last: refused, the line named, untouched. */
+/* Each byte of each line: refused, the line named, untouched. What a crash may
+ * have done to the last line is for test_bad_tail. */
 static void test_flips(const void *arg)
 {
     char bytes[FILE_MAX], after[FILE_MAX];
     size_t len = make_file(3, bytes);
 
     (void)arg;
-    for (int line = 1; line <= 3; line++) {
-        for (size_t i = line_at(bytes, line); i < line_at(bytes, line + 1);
-             i++) {
+    for (int line = 1; line <= 4; line++) {
+        size_t end = line < 4 ? line_at(bytes, line + 1) : len - 1;
+        for (size_t i = line_at(bytes, line); i < end; i++) {
             char was = bytes[i], to[] = {was ^ 1, was ^ (char)0x80, '\n', 0};
             for (size_t k = 0; k < sizeof to; k++) {
-                if (to[k] == was)
+                if (to[k] == was || (line == 4 && to[k] == 0))
                     continue;
                 bytes[i] = to[k];
                 spill(bytes, len);
@@ -465,7 +498,7 @@ static void test_flips(const void *arg)
     EXPECT(len > 300); /* it was a file worth flipping */
 }
 
-/* The last line: a bad byte anywhere, and it goes. */
+/* The last line: a NUL anywhere, or no newline, and it goes. */
 static void test_bad_tail(const void *arg)
 {
     char bytes[FILE_MAX];
@@ -473,12 +506,13 @@ static void test_bad_tail(const void *arg)
 
     (void)arg;
     for (size_t i = line_at(bytes, 4); i < len; i++) {
-        bytes[i] ^= 1;
+        char was = bytes[i];
+        bytes[i] = was == '\n' ? '\v' : 0;
         spill(bytes, len);
         REQUIRE_INT(0, try_open());
         EXPECT_INT(2, (int)got_count);
         EXPECT(got_torn == len - line_at(bytes, 4) && why_names_line(4));
-        bytes[i] ^= 1;
+        bytes[i] = was;
     }
 }
 
@@ -544,10 +578,14 @@ static void test_foreign(const void *arg)
         "{\"format\":\"ipclab-journal\"}",
         "{\"title\":\"a\"}\n{\"title\":\"b\"",
     };
-    char after[FILE_MAX];
+    char after[FILE_MAX], lock[256];
 
     (void)arg;
     set_path("j");
+    snprintf(lock, sizeof lock, "%s/j.lock", harness_dir());
+    spill(files[0], strlen(files[0]));
+    EXPECT_INT(-EBADMSG, try_open());
+    EXPECT(access(lock, F_OK) != 0); /* nor is anything put beside it */
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         spill(files[i], strlen(files[i]));
         harness_int(-EBADMSG, try_open(), false, __FILE__, __LINE__, files[i]);
@@ -585,6 +623,10 @@ static void test_places(const void *arg)
     set_path("folder");
     REQUIRE_INT(0, mkdir(path, 0700));
     EXPECT_INT(-EISDIR, try_open());
+    set_path("pipe");
+    REQUIRE_INT(0, mkfifo(path, 0600));
+    EXPECT_INT(-EBADMSG, try_open());
+    EXPECT_STR("it isn't a regular file", why);
 
     umask(0);
     make_file(1, bytes);
@@ -605,6 +647,31 @@ static void test_places(const void *arg)
     EXPECT_INT(0, try_open());
     EXPECT_INT(1, (int)got_count);
     journal_close(NULL);
+}
+
+/* A link to a file that the first opener makes: one lock all the same. */
+static void test_dangling(const void *arg)
+{
+    char real[256];
+    struct journal *j;
+
+    (void)arg;
+    set_path("real");
+    memcpy(real, path, sizeof real);
+    set_path("link");
+    REQUIRE_INT(0, symlink("real", path));
+    REQUIRE_INT(0, open_it(&j));
+    EXPECT_INT(-EBUSY, try_open());
+    memcpy(path, real, sizeof path);
+    EXPECT_INT(-EBUSY, try_open());
+    EXPECT_INT(0, append(j, 1, "lesson"));
+    journal_close(j);
+    EXPECT_INT(0, try_open());
+    EXPECT_INT(1, (int)got_count);
+
+    set_path("nowhere");
+    REQUIRE_INT(0, symlink("missing/j", path));
+    EXPECT_INT(-ENOENT, try_open());
 }
 
 /* ---- one owner ---------------------------------------------------------- */
@@ -784,6 +851,52 @@ static void test_full_and_stuck(const void *arg)
     EXPECT_INT(30, (int)got_torn);
 }
 
+/* A disk that is broken and not just full: "no more changes" is for good. */
+static void test_broken(const void *arg)
+{
+    char bytes[FILE_MAX], after[FILE_MAX];
+    size_t len = make_file(2, bytes);
+    struct journal *j;
+
+    (void)arg;
+    REQUIRE_INT(0, open_it(&j));
+    write_error = EIO;
+    int err = append(j, 3, "lesson");
+    write_error = 0;
+    EXPECT_INT(-EROFS, err);
+    EXPECT_INT(-EROFS, append(j, 3, "lesson"));
+    journal_close(j);
+    REQUIRE_INT((int)len, (int)slurp(after)); /* cut back */
+    EXPECT_BYTES(bytes, after, len);
+}
+
+/* The name of a file that a killed process made, or renamed, may not be on
+ * disk yet: each opening sees to it. */
+static void test_folder_sync(const void *arg)
+{
+    struct journal *j;
+
+    (void)arg;
+    set_path("j");
+    folder_error = EIO;
+    EXPECT_INT(-EIO, open_with(&j, true, 0)); /* the file is there now */
+    EXPECT_INT(1, folder_syncs);
+    EXPECT_INT(-EIO, open_with(&j, true, 0));
+    folder_error = 0;
+    REQUIRE_INT(0, open_with(&j, true, 0));
+    EXPECT_INT(3, folder_syncs);
+
+    folder_error = EIO;
+    REQUIRE_INT(0, journal_compact_begin(j, 1));
+    EXPECT_INT(-EIO, journal_compact_finish(j));
+    EXPECT_INT(-EROFS, append(j, 1, "lesson"));
+    journal_close(j);
+    EXPECT_INT(-EIO, open_with(&j, true, 0)); /* again, and not forgotten */
+    REQUIRE_INT(0, open_it(&j));              /* no sync, none of a folder */
+    EXPECT_INT(5, folder_syncs);
+    journal_close(j);
+}
+
 static void test_sync_fails(const void *arg)
 {
     struct journal *j;
@@ -909,6 +1022,29 @@ static void test_compaction(const void *arg)
     journal_close(j);
 }
 
+/* The new file may be used by whom the old one might. */
+static void test_compaction_access(const void *arg)
+{
+    char bytes[FILE_MAX];
+    struct journal *j;
+    struct stat st;
+    bool root = geteuid() == 0; /* only root gives files away */
+
+    (void)arg;
+    make_file(1, bytes);
+    if (root)
+        REQUIRE_INT(0, chown(path, 4321, 1234));
+    REQUIRE_INT(0, chmod(path, 0640));
+    REQUIRE_INT(0, open_it(&j));
+    REQUIRE_INT(0, journal_compact_begin(j, 2));
+    EXPECT_INT(0, journal_compact_finish(j));
+    journal_close(j);
+    REQUIRE_INT(0, stat(path, &st));
+    EXPECT_INT(0640, st.st_mode & 07777);
+    EXPECT_INT(root ? 4321 : (int)geteuid(), (int)st.st_uid);
+    EXPECT_INT(root ? 1234 : (int)getegid(), (int)st.st_gid);
+}
+
 /* No room for the new file: the old one stays, and stays in use. */
 static void test_compaction_fails(const void *arg)
 {
@@ -952,14 +1088,18 @@ static const struct test_case cases[] = {
     {.name = "foreign-file", .run = test_foreign},
     {.name = "torn-header", .run = test_torn_header},
     {.name = "places", .run = test_places},
+    {.name = "dangling-link", .run = test_dangling},
     {.name = "busy", .run = test_busy},
     {.name = "kill", .run = test_kill, .seconds = 60},
     {.name = "full", .run = test_full},
     {.name = "full-and-stuck", .run = test_full_and_stuck},
+    {.name = "broken", .run = test_broken},
+    {.name = "folder-sync", .run = test_folder_sync},
     {.name = "sync-fails", .run = test_sync_fails},
     {.name = "no-sync", .run = test_no_sync},
     {.name = "group-commit", .run = test_group},
     {.name = "compaction", .run = test_compaction},
+    {.name = "compaction-access", .run = test_compaction_access},
     {.name = "compaction-fails", .run = test_compaction_fails},
 };
 

@@ -1,7 +1,8 @@
 /*
  * world.c - see world.h
  *
- * It needs _GNU_SOURCE for MAP_ANONYMOUS and sem_clockwait.
+ * It needs _GNU_SOURCE for MAP_ANONYMOUS, sem_clockwait and
+ * usleep.
  */
 #define _GNU_SOURCE
 #include "world.h"
@@ -9,6 +10,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -210,17 +212,41 @@ void fill_bytes(void *buf, size_t n, unsigned seed)
     }
 }
 
+static void receive_same(struct tp_client *c, size_t n, unsigned seed)
+{
+    uint8_t *want = malloc(n), *in = malloc(c->max_msg);
+
+    REQUIRE(want && in);
+    fill_bytes(want, n, seed);
+    REQUIRE_INT((long long)n, tp_cli_recv(c, in, c->max_msg, LONG_MS));
+    EXPECT_BYTES(want, in, n);
+    free(want);
+    free(in);
+}
+
 void echo_once(struct tp_client *c, size_t n, unsigned seed)
 {
-    uint8_t *out = malloc(n), *in = malloc(c->max_msg);
+    uint8_t *out = malloc(n);
 
-    REQUIRE(out && in);
+    REQUIRE(out);
     fill_bytes(out, n, seed);
     EXPECT_INT(0, tp_cli_send(c, out, n, LONG_MS));
-    REQUIRE_INT((long long)n, tp_cli_recv(c, in, c->max_msg, LONG_MS));
-    EXPECT_BYTES(out, in, n);
     free(out);
-    free(in);
+    receive_same(c, n, seed);
+}
+
+void echo_all(struct tp_client *c, size_t n, unsigned seed)
+{
+    uint8_t *out = malloc(n);
+
+    REQUIRE(out);
+    for (unsigned k = 0; k < c->depth; k++) {
+        fill_bytes(out, n, seed + k);
+        EXPECT_INT(0, tp_cli_send(c, out, n, LONG_MS));
+    }
+    free(out);
+    for (unsigned k = 0; k < c->depth; k++)
+        receive_same(c, n, seed + k);
 }
 
 /* ---- gates -------------------------------------------------------------- */
@@ -255,4 +281,83 @@ int count_descriptors(void)
         n++;
     closedir(d);
     return n;
+}
+
+/* ---- what goes on while something goes wrong ------------------------------ */
+
+void world_honest(struct world *w, struct tp_client *c, unsigned i)
+{
+    unsigned k = 0;
+
+    do {
+        echo_once(c, 50, i + k++);
+        if (w->p->wait != TP_SPIN && k % 16 == 0)
+            usleep(1000); /* a user, not a load */
+    } while (!atomic_load(&w->board->value[0]));
+    EXPECT(k > 0);
+}
+
+void world_tally(struct world *w)
+{
+    while (!world_stopped()) {
+        ssize_t n = world_echo_one(w, SLICE_MS);
+
+        if (n == -ENOTCONN)
+            break;
+        if (n == 0)
+            atomic_fetch_add(&w->board->value[1], 1);
+        else if (n == -EPROTO)
+            atomic_fetch_add(&w->board->value[2], 1);
+        else if (n > 0)
+            atomic_fetch_add(&w->board->value[3], 1);
+        else if (n != -ETIMEDOUT && n != -EINTR)
+            EXPECT_INT(0, n);
+    }
+}
+
+void world_await_left(struct world *w, int n, int more)
+{
+    int64_t start = now_ms(0);
+    int left;
+
+    while ((left = atomic_load(&w->board->value[1])) < n &&
+           now_ms(start) < LONG_MS)
+        usleep(5000);
+    harness_check(left >= n && left <= n + more, false, __FILE__, __LINE__,
+                  "peers reported as gone: expected %d, got %d", n, left);
+}
+
+/* ---- options and names -------------------------------------------------- */
+
+struct tp_opts clients(unsigned n)
+{
+    return (struct tp_opts){.clients = n};
+}
+
+bool is_named(const struct param *p)
+{
+    return p->t->caps & TP_NAMED;
+}
+
+unsigned depth_of(const struct param *p, unsigned wanted)
+{
+    return p->t->max_depth < wanted ? p->t->max_depth : wanted;
+}
+
+void runtime_file(char *path, size_t cap, const struct transport *t)
+{
+    char dir[RUNDIR_PATH_MAX];
+
+    REQUIRE_INT(0, rundir_path(dir));
+    snprintf(path, cap, "%.200s/default.%s", dir, t->name);
+}
+
+void object_name(char object[RUNDIR_OBJECT_MAX], const char *name)
+{
+    struct tp_opts o = {0};
+    int dir = rundir_open(&o, true);
+
+    REQUIRE(dir >= 0);
+    rundir_object(object, dir, name);
+    close(dir);
 }

@@ -12,13 +12,14 @@
 #define IPCLAB_WORLD_H
 
 #include "harness.h"
-#include "transport.h"
+#include "rundir.h"
 
 #include <semaphore.h>
 #include <stdatomic.h>
 
-#define LONG_MS 5000 /* "never", for a test: generous */
-#define GATES   4
+#define LONG_MS   5000 /* "never", for a test: generous */
+#define GATES     4
+#define LONG_NAME "an_instance-with-the-longest_nam" /* TP_NAME_MAX bytes */
 
 /* What one run of a case is about. */
 struct param {
@@ -26,6 +27,16 @@ struct param {
     enum tp_wait wait;
     void (*check)(const struct param *p);
 };
+
+/* One line of a table of cases; a table ends with a line of zeros. */
+struct check {
+    const char *name;
+    void (*check)(const struct param *p);
+    unsigned seconds; /* 0 = the harness's default */
+    const char *only; /* the one transport that it is about; NULL = all */
+};
+extern const struct check promise_checks[]; /* promises.c */
+extern const struct check hostile_checks[]; /* hostile.c */
 
 /* Shared by all processes of a world. */
 struct board {
@@ -82,6 +93,14 @@ void world_sweep(struct world *w);
 
 /* Answer each message with itself until SIGTERM or -ENOTCONN. */
 void world_echo(struct world *w);
+/* The same; counts into value[1] who has left, into value[2] -EPROTO, into
+ * value[3] messages. */
+void world_tally(struct world *w);
+/* With world_tally: wait until n have been reported as gone, for as long as is
+ * generous; `more` may be reported or not. */
+void world_await_left(struct world *w, int n, int more);
+/* A client: echoes until value[0], when the case has seen what it wants to. */
+void world_honest(struct world *w, struct tp_client *c, unsigned i);
 /* True once this process has had SIGTERM. */
 bool world_stopped(void);
 /* One message of an echo loop: the result of tp_srv_recv. */
@@ -89,12 +108,26 @@ ssize_t world_echo_one(struct world *w, int ms);
 
 /* Send n bytes made from `seed`, receive, and compare byte by byte. */
 void echo_once(struct tp_client *c, size_t n, unsigned seed);
+/* The same with as many messages as may be unanswered, all sent first. */
+void echo_all(struct tp_client *c, size_t n, unsigned seed);
 /* Fill a buffer with bytes that depend on seed and place. */
 void fill_bytes(void *buf, size_t n, unsigned seed);
 
 /* Gates: who waits is let through once for each time somebody opens. */
 void gate_open(struct world *w, unsigned gate);
 void gate_wait(struct world *w, unsigned gate);
+
+/* Options with so many slots, and nothing else. */
+struct tp_opts clients(unsigned n);
+/* Unrelated processes can meet. */
+bool is_named(const struct param *p);
+/* This depth, or the most that the transport has. */
+unsigned depth_of(const struct param *p, unsigned wanted);
+
+/* The path of a runtime file of instance "default". */
+void runtime_file(char *path, size_t cap, const struct transport *t);
+/* The name of a queue or segment of this folder. */
+void object_name(char object[RUNDIR_OBJECT_MAX], const char *name);
 
 /* How many descriptors this process has open. */
 int count_descriptors(void);
