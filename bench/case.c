@@ -28,11 +28,10 @@
 #include <unistd.h>
 
 #define NS_PER_S      1000000000
-#define SAMPLES_MAX   (4u << 20) /* of one run; a run ends when they are full */
-#define SAMPLES_PER_S 10000000   /* no mechanism is faster than 100 ns */
-#define GRACE_S       5          /* what a run may last beyond its length */
-#define ASK_MS        20         /* between two SIGTERMs to a server */
-#define ASK_TIMES     50         /* then it is killed */
+#define SAMPLES_PER_S 10000000 /* what is faster than 100 ns ends early */
+#define GRACE_S       5        /* what a run may last beyond its length */
+#define ASK_MS        20       /* between two SIGTERMs to a server */
+#define ASK_TIMES     50       /* then it is killed */
 
 /* What the processes of one run tell each other. */
 struct shared {
@@ -302,13 +301,13 @@ static pid_t spawn(const struct bench *b, const struct subject *subject,
     _exit(err != 0);
 }
 
-/* Wait up to `ms` for one of our three signals. True: SIGCHLD or time over. */
+/* Wait up to `ms` for one of our signals. True: SIGCHLD or time over. */
 static void pause_for(struct bench *b, int ms)
 {
     struct timespec t = {ms / 1000, ms % 1000 * 1000000L};
     int sig = sigtimedwait(&b->mask, NULL, &t);
 
-    if (sig == SIGINT || sig == SIGTERM) {
+    if (sig == SIGINT || sig == SIGTERM || sig == SIGHUP) {
         b->interrupted = true;
         atomic_store(&b->shared->stop, true);
     }
@@ -427,6 +426,10 @@ int case_run(struct bench *b, const struct conditions *c,
         status[0] = await_client(b, pid[0]);
     if (pid[1] > 0)
         status[1] = end_server(b, pid[1]);
+    if (!err && sh->error[1] && !WIFSIGNALED(status[0])) {
+        err = sh->error[1]; /* also why its client found nobody */
+        sh->why[0] = '\0';
+    }
     if (!err)
         err = verdict(sh, 0, status[0]);
     if (!err)
@@ -441,13 +444,14 @@ bool bench_interrupted(const struct bench *b)
 
 struct bench *bench_open(const struct bench_opts *opts)
 {
+    static const int ends[] = {SIGINT, SIGTERM, SIGHUP};
+    struct sigaction act;
     struct bench *b = calloc(1, sizeof *b);
-    double wanted = opts->seconds * SAMPLES_PER_S + 1000;
 
     if (!b)
         return NULL;
     b->opts = *opts;
-    b->capacity = wanted < SAMPLES_MAX ? (uint32_t)wanted : SAMPLES_MAX;
+    b->capacity = (uint32_t)(opts->seconds * SAMPLES_PER_S) + 1000;
     b->shared_size = sizeof *b->shared + b->capacity * sizeof(uint32_t);
     b->shared = mmap(NULL, b->shared_size, PROT_READ | PROT_WRITE,
                      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -457,9 +461,11 @@ struct bench *bench_open(const struct bench_opts *opts)
     }
     /* Blocked, and taken by sigtimedwait: no handler, no race. */
     (void)sigemptyset(&b->mask);
-    (void)sigaddset(&b->mask, SIGINT);
-    (void)sigaddset(&b->mask, SIGTERM);
     (void)sigaddset(&b->mask, SIGCHLD);
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++)
+        /* Blocked, it would come even if the caller has us ignore it. */
+        if (sigaction(ends[i], NULL, &act) == 0 && act.sa_handler != SIG_IGN)
+            (void)sigaddset(&b->mask, ends[i]);
     (void)sigprocmask(SIG_BLOCK, &b->mask, &b->old_mask);
     return b;
 }

@@ -19,9 +19,9 @@
 #include "table.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -51,11 +51,14 @@ static void show_progress(size_t done, size_t all, void *arg)
 
     if (!pr->shown)
         return;
-    if (done == all)
+    (void)fprintf(stderr, "\rrun %zu of %zu, %.0f s left ", done, all,
+                  each * (double)(all - done));
+}
+
+static void erase_progress(const struct progress *pr)
+{
+    if (pr->shown)
         (void)fprintf(stderr, "\r%40s\r", "");
-    else
-        (void)fprintf(stderr, "\rrun %zu of %zu, %.0f s left ", done, all,
-                      each * (double)(all - done));
 }
 
 static void announce(const struct plan *p, const struct machine *m,
@@ -101,6 +104,7 @@ static int measure(const struct choice *choice, struct bench *b,
     if (!err) {
         announce(&p, &m, cpu);
         err = plan_measure(&p, b, show_progress, &pr);
+        erase_progress(&pr);
     }
     if (err && err != -EINTR)
         code = complain(EXIT_FAILED, "cannot measure", "all cases", err);
@@ -147,8 +151,10 @@ int main(int argc, char **argv)
         (void)fprintf(stderr, "ipcbench: %s (see --help)\n", why);
         return EXIT_USAGE;
     }
+    /* The reader of a pipe may leave: what is measured is saved all the same. */
+    (void)sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, NULL);
     code = run(&choice);
-    if (fflush(stdout) != 0 && code == 0)
+    if ((fflush(stdout) != 0 || ferror(stdout)) && code == 0)
         code = complain(EXIT_NO_WRITE, "cannot write", "stdout", -errno);
     return code;
 }

@@ -22,7 +22,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define OPEN_MS  2000       /* a run may start while the machine is busy */
 #define NAMES    8          /* benchmarks that may run at the same time */

@@ -107,7 +107,7 @@ static double clock_cost(void)
 static double harness_cost(void)
 {
     enum { TURNS = 1000 };
-    static uint32_t sample[TURNS];
+    uint32_t sample[TURNS];
     volatile uint32_t *keep = sample;
     int64_t best = INT64_MAX;
 

@@ -9,12 +9,11 @@
 #include "case.h"
 
 #define MACHINE_TEXT 128
-#define MACHINE_CPUS 1024 /* highest CPU number looked at, and one */
 
 struct machine {
     char cpu[MACHINE_TEXT];      /* model */
     char kernel[MACHINE_TEXT];   /* "Linux 6.18.5 x86_64" */
-    char governor[MACHINE_TEXT]; /* of the client's CPU; "" = none */
+    char governor[MACHINE_TEXT]; /* of CPU 0; "" = none */
     char clock_source[MACHINE_TEXT];
     char hypervisor[MACHINE_TEXT]; /* "" = none seen */
     bool container;

@@ -16,7 +16,7 @@
 #define DEADLINE_MS     1000
 #define DEADLINE_MS_MAX 60000
 #define SECONDS_MIN     0.01
-#define SECONDS_MAX     60
+#define SECONDS_MAX     1 /* more: by --runs; all samples are kept */
 
 struct parser {
     struct choice *ch;
@@ -55,7 +55,8 @@ static int seconds(struct parser *ps, const char *text)
     double v = strtod(text, &end);
 
     if (end == text || *end || !(v >= SECONDS_MIN && v <= SECONDS_MAX))
-        return wrong(ps, text, "seconds from 0.01 to 60 are expected");
+        return wrong(ps, text,
+                     "seconds from 0.01 to 1 are expected; for more, --runs");
     ps->ch->seconds = v;
     return OPTIONS_GO;
 }
@@ -258,6 +259,7 @@ int options_parse(struct choice *ch, int argc, char **argv,
 {
     struct parser ps = {.ch = ch, .why = why};
     int option, which = 0, err = OPTIONS_GO;
+    const char *arg;
 
     *ch = (struct choice){.deadline_ms = -1,
                           .size = 128,
@@ -268,16 +270,20 @@ int options_parse(struct choice *ch, int argc, char **argv,
                           .seconds = 0.12};
     optind = 0; /* glibc: start afresh, for a second parse in a test */
     opterr = 0;
+    /* '+': it stops at the first word, which is one too many. */
     while (!err &&
-           (option = getopt_long(argc, argv, "h", known, &which)) != -1) {
+           (arg = argv[optind ? optind : 1],
+            option = getopt_long(argc, argv, "+h", known, &which)) != -1) {
         if (option == 'h')
             return OPTIONS_HELP;
         ps.option = known[which].name;
         if (option == '?') {
+            const char letter[] = {'-', (char)optopt, '\0'};
+
             (void)snprintf(why, CASE_WHY_MAX,
                            "%.80s: an unknown option, or "
                            "one without its value",
-                           argv[optind - 1]);
+                           strncmp(arg, "--", 2) == 0 ? arg : letter);
             return OPTIONS_USAGE;
         }
         err = take(&ps, option, optarg);
@@ -309,7 +315,7 @@ void options_help(FILE *f)
         "[none,1000]\n"
         "  --size BYTES       of the whole reply                  [128]\n"
         "  --clients 1  --depth 1                                 [1, 1]\n"
-        "  --seconds S        measured in each run                [0.12]\n"
+        "  --seconds S        measured in each run, up to 1       [0.12]\n"
         "  --runs N           each in fresh processes             [6]\n"
         "  --events N         in the store                        [1000]\n"
         "  --json FILE.json   results; FILE.csv and FILE.md beside it\n"

@@ -311,7 +311,7 @@ void plan_summary(struct summary *s, const struct plan *p,
     *s = (struct summary){.samples = pool_count(d, n), .syscalls = NAN};
     s->p50 = interval_of(row->p50, rounds);
     if (isnan(pool_percentile(d, n, P50)))
-        s->p50.mid = NAN; /* too few samples for any */
+        s->p50 = interval_of(NULL, 0); /* too few samples for any */
     s->p90 = pool_percentile(d, n, P90);
     s->p99 = pool_percentile(d, n, P99);
     s->p999 = pool_percentile(d, n, P999);

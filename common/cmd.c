@@ -14,7 +14,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 /* ---- messages and exit codes -------------------------------------------- */
 
@@ -38,19 +37,8 @@ const char *cmd_errno_name(int err)
     return name ? name : "?";
 }
 
-int cmd_fail(int err, const char *why, const char *what, ...)
-{
-    char text[CMD_PATH_MAX];
-    va_list ap;
-
-    va_start(ap, what);
-    vsnprintf(text, sizeof text, what, ap);
-    va_end(ap);
-    return cmd_error(cmd_errno_code(err), "%s: %s %s", text,
-                     cmd_errno_name(err), why && *why ? why : strerror(-err));
-}
-
-int cmd_errno_code(int err)
+/* err: -errno of a transport, the store or a file. */
+static int errno_code(int err)
 {
     switch (-err) {
     case 0: return CMD_OK;
@@ -67,6 +55,9 @@ int cmd_errno_code(int err)
     case ENFILE:
     case ENOMEM:
     case ENAMETOOLONG:
+    case EISDIR:
+    case ENOTDIR:
+    case ELOOP:
     case EROFS: return CMD_CREATE;
     case ETIMEDOUT:
     case EBUSY:
@@ -78,7 +69,8 @@ int cmd_errno_code(int err)
     }
 }
 
-int cmd_status_code(int status)
+/* status: enum wire_status. */
+static int status_code(int status)
 {
     switch (status) {
     case WIRE_OK: return CMD_OK;
@@ -91,6 +83,18 @@ int cmd_status_code(int status)
     case WIRE_READ_ONLY: return CMD_IO;
     default: return CMD_PROTOCOL;
     }
+}
+
+int cmd_fail(int err, const char *why, const char *what, ...)
+{
+    char text[CMD_PATH_MAX];
+    va_list ap;
+
+    va_start(ap, what);
+    vsnprintf(text, sizeof text, what, ap);
+    va_end(ap);
+    return cmd_error(errno_code(err), "%s: %s %s", text, cmd_errno_name(err),
+                     why && *why ? why : strerror(-err));
 }
 
 /* ---- options ------------------------------------------------------------ */
@@ -122,10 +126,22 @@ static int make_folders(char *path)
     return 0;
 }
 
+/* To open it would leave a lock file beside what isn't ours. */
+static int check_regular(const char *path)
+{
+    struct stat st;
+
+    if (stat(path, &st) < 0 || S_ISREG(st.st_mode))
+        return 0;
+    return cmd_error(CMD_CREATE,
+                     "cannot open the data file '%s': it isn't a regular file",
+                     path);
+}
+
 int cmd_data_path(const struct cli *cli, char *path)
 {
     const char *base = getenv("XDG_DATA_HOME"), *under = "";
-    int n;
+    int n, code = 0;
 
     if (cli->data) {
         n = snprintf(path, CMD_PATH_MAX, "%s", cli->data);
@@ -142,7 +158,9 @@ int cmd_data_path(const struct cli *cli, char *path)
     }
     if (n >= CMD_PATH_MAX)
         return cmd_error(CMD_USAGE, "the data file's path is too long");
-    return cli->data ? 0 : make_folders(path);
+    if (!cli->data)
+        code = make_folders(path);
+    return code ? code : check_regular(path);
 }
 
 /* ---- a connection to the store ------------------------------------------ */
@@ -241,11 +259,11 @@ int session_result(const struct session *s, int result, const char *what, ...)
     vsnprintf(text, sizeof text, what, ap);
     va_end(ap);
     if (result < 0)
-        return cmd_error(cmd_errno_code(result), "cannot %s: %s %s", text,
+        return cmd_error(errno_code(result), "cannot %s: %s %s", text,
                          cmd_errno_name(result),
                          call_fault(s, result, why, sizeof why));
     if (result > 0)
-        return cmd_error(cmd_status_code(result), "cannot %s: %s", text,
+        return cmd_error(status_code(result), "cannot %s: %s", text,
                          s->client.refusal[0]
                              ? s->client.refusal
                              : wire_status_text((unsigned)result));

@@ -36,9 +36,9 @@ enum cmd_code {
 
 /* The command line, taken apart. NULL or 0 = not given. */
 struct cli {
-    const char *transports;            /* -t as typed; serve takes a list */
     const struct transport *transport; /* the one that -t names */
-    const char *instance;              /* never NULL */
+    unsigned listed; /* -t of serve and clean: bit i = tp_all[i]; 0 = all */
+    const char *instance; /* never NULL */
     enum tp_wait wait;
     int timeout_ms;
     const char *data;
@@ -60,9 +60,6 @@ int cmd_error(int code, const char *format, ...)
  * why may be NULL or empty: then it is the system's sentence. */
 int cmd_fail(int err, const char *why, const char *what, ...)
     __attribute__((format(printf, 3, 4)));
-
-int cmd_errno_code(int err);     /* -errno of a transport, store or file */
-int cmd_status_code(int status); /* enum wire_status */
 
 /* "ECONNREFUSED" for -ECONNREFUSED; "?" for an unknown one. */
 const char *cmd_errno_name(int err);
@@ -110,9 +107,6 @@ enum serve_also { SERVE_ALONE, SERVE_NAMED };
  */
 pid_t serve_fork(const struct cli *cli, struct tp_server *inherited,
                  enum serve_also also, int *code);
-
-/* True when the transport is in the list "a,b" (NULL and "all": in any). */
-bool serve_in_list(const char *list, const struct transport *t);
 
 /* Time n round trips into ns[], sorted; what client_ping gave. */
 int cmd_ping_times(struct client *c, uint64_t *ns, size_t n);

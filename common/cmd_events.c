@@ -4,7 +4,10 @@
  *
  * A change whose answer gets lost may or may not have been made. So each one
  * carries a token, and the message says how to ask again with the same.
+ *
+ * It needs _XOPEN_SOURCE for realpath.
  */
+#define _XOPEN_SOURCE 700
 #include "cmd.h"
 #include "exchange.h"
 #include "localtime.h"
@@ -16,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -506,26 +510,69 @@ int cmd_import(const struct cli *cli)
 
 /* ---- export ------------------------------------------------------------- */
 
+/* Opened beside its place, as `fresh`, to be renamed: the old file isn't lost
+ * when the disk is full. What isn't a regular file is written as it is. */
+static FILE *open_export(const char *path, char fresh[CMD_PATH_MAX])
+{
+    struct stat st;
+    bool old = stat(path, &st) == 0;
+    FILE *f;
+
+    if (old && !S_ISREG(st.st_mode))
+        return fopen(path, "w");
+    if (old && access(path, W_OK) < 0)
+        return NULL;
+    if (snprintf(fresh, CMD_PATH_MAX, "%s.new", path) >= CMD_PATH_MAX) {
+        errno = ENAMETOOLONG;
+        return NULL;
+    }
+    (void)unlink(fresh); /* of an export that was killed */
+    f = fopen(fresh, "wx");
+    if (f && old)
+        (void)fchmod(fileno(f), st.st_mode & 0777); /* our own: can't fail */
+    return f;
+}
+
+static bool write_events(FILE *out, const struct events *list)
+{
+    bool good;
+
+    exchange_write(out, list->at, list->count, false);
+    good = fflush(out) == 0 && !ferror(out);
+    return (out == stdout || fclose(out) == 0) && good;
+}
+
 /* All events are here before the file is touched. */
 static int write_file(const char *path, const struct events *list)
 {
-    bool standard = !strcmp(path, "-");
-    FILE *out = standard ? stdout : fopen(path, "w");
-    bool bad;
+    char fresh[CMD_PATH_MAX] = "";
+    FILE *out = strcmp(path, "-") ? open_export(path, fresh) : stdout;
 
     if (!out)
         return cmd_error(CMD_CREATE, "cannot make '%s': %s %s", path,
                          cmd_errno_name(-errno), strerror(errno));
-    exchange_write(out, list->at, list->count, false);
-    bad = fflush(out) != 0 || ferror(out);
-    if (!standard && fclose(out) != 0)
-        bad = true;
-    if (bad)
-        return cmd_error(CMD_IO, "cannot write '%s': %s %s", path,
-                         cmd_errno_name(-errno), strerror(errno));
+    if (!write_events(out, list) || (*fresh && rename(fresh, path) < 0)) {
+        cmd_error(CMD_IO, "cannot write '%s': %s %s", path,
+                  cmd_errno_name(-errno), strerror(errno));
+        if (*fresh)
+            (void)unlink(fresh);
+        return CMD_IO;
+    }
     cmd_error(0, "%zu event%s exported", list->count,
               list->count == 1 ? "" : "s");
     return CMD_OK;
+}
+
+/* The file behind a link, so that the link stays. The caller's; NULL = the
+ * path is good as it is. */
+static char *behind_link(const char *path)
+{
+    struct stat st;
+
+    return lstat(path, &st) == 0 && S_ISLNK(st.st_mode) &&
+                   stat(path, &st) == 0 && S_ISREG(st.st_mode)
+               ? realpath(path, NULL)
+               : NULL;
 }
 
 int cmd_export(const struct cli *cli)
@@ -538,8 +585,12 @@ int cmd_export(const struct cli *cli)
         return code;
     code = fetch(&s, EVENT_TIME_MIN, EVENT_TIME_MAX, &list);
     session_close(&s);
-    if (!code)
-        code = write_file(cli->operand[0], &list);
+    if (!code) {
+        char *real = behind_link(cli->operand[0]);
+
+        code = write_file(real ? real : cli->operand[0], &list);
+        free(real);
+    }
     free_events(&list);
     return code;
 }

@@ -25,6 +25,12 @@
 #define SET_MAX 16   /* transports that one server serves */
 #define HELD_MS 1000 /* serve: wait for a server that is just ending */
 
+/* Is tp_all[i] one of those that -t lists? */
+static bool is_listed(unsigned listed, int i)
+{
+    return listed == 0 || (listed >> i & 1);
+}
+
 /* ---- transports --------------------------------------------------------- */
 
 static const char *yes(unsigned flag)
@@ -152,26 +158,11 @@ static int open_transport(struct serving *s, const struct cli *cli,
     return err;
 }
 
-bool serve_in_list(const char *list, const struct transport *t)
+/* Open the listed transports that have names. When that is all of them, one
+ * that can't be used here is named and left out; but a name that is taken, or
+ * a runtime folder that may not be used, always ends it. */
+static int open_named(struct serving *s, const struct cli *cli, unsigned listed)
 {
-    size_t len = strlen(t->name);
-
-    if (!list || !strcmp(list, "all"))
-        return true;
-    for (; list; list = strchr(list, ',') ? strchr(list, ',') + 1 : NULL)
-        if (!strncmp(list, t->name, len) &&
-            (list[len] == ',' || list[len] == '\0'))
-            return true;
-    return false;
-}
-
-/* Open the named transports of the list. With "all", one that can't be used
- * here is named and left out; but a name that is taken, or a runtime folder
- * that may not be used, always ends it. */
-static int open_named(struct serving *s, const struct cli *cli,
-                      const char *list)
-{
-    bool all = !list || !strcmp(list, "all");
     int code = CMD_NO_SERVER;
 
     for (int i = 0; tp_all[i] && s->count < SET_MAX; i++) {
@@ -179,14 +170,14 @@ static int open_named(struct serving *s, const struct cli *cli,
         char why[CMD_WHY_MAX] = "";
         int err;
 
-        if (!(t->caps & TP_NAMED) || !serve_in_list(list, t))
+        if (!(t->caps & TP_NAMED) || !is_listed(listed, i))
             continue;
         err = open_transport(s, cli, t, why, sizeof why);
         if (err == 0)
             continue;
         code = cmd_fail(err, why, "cannot serve over %s '%s'", t->name,
                         cli->instance);
-        if (!all || err == -EADDRINUSE || err == -EACCES)
+        if (listed || err == -EADDRINUSE || err == -EACCES)
             return code;
     }
     return s->count ? 0 : code;
@@ -228,10 +219,8 @@ int cmd_serve(const struct cli *cli)
     struct serving s = {0};
     int code;
 
-    for (int i = 0; tp_all[i] && cli->transports; i++)
-        if (!(tp_all[i]->caps & TP_NAMED) &&
-            strcmp(cli->transports, "all") != 0 &&
-            serve_in_list(cli->transports, tp_all[i]))
+    for (int i = 0; tp_all[i] && cli->listed; i++)
+        if (!(tp_all[i]->caps & TP_NAMED) && is_listed(cli->listed, i))
             return cmd_error(CMD_USAGE,
                              "a %s has no name to serve under: a command with "
                              "-t %s forks a server of its own",
@@ -240,7 +229,7 @@ int cmd_serve(const struct cli *cli)
     code = open_store(&s, cli,
                       cli->timeout_ms < HELD_MS ? cli->timeout_ms : HELD_MS);
     if (!code)
-        code = open_named(&s, cli, cli->transports);
+        code = open_named(&s, cli, cli->listed);
     if (!code)
         code = say_ready(&s, cli);
     if (!code)
@@ -258,7 +247,7 @@ static int serve_child(const struct cli *cli, struct tp_server *inherited,
     int code = open_store(&s, cli, cli->timeout_ms);
 
     if (!code && also == SERVE_NAMED)
-        code = open_named(&s, cli, NULL);
+        code = open_named(&s, cli, 0);
     if (!code && write(ready, "+", 1) != 1)
         code = CMD_IO; /* the parent is gone */
     close(ready);
@@ -443,15 +432,15 @@ int cmd_stats(const struct cli *cli)
 
 /* ---- clean -------------------------------------------------------------- */
 
-/* "INSTANCE.TRANSPORT.lock" taken apart; NULL when it isn't one of those. */
-static const struct transport *lock_owner(const char *file, char *instance,
-                                          size_t cap)
+/* "INSTANCE.TRANSPORT.lock" taken apart: the transport's place in tp_all, or
+ * -1 when it isn't one of those. */
+static int lock_owner(const char *file, char *instance, size_t cap)
 {
     const char *dot = strchr(file, '.');
     size_t len = dot ? (size_t)(dot - file) : 0;
 
     if (len == 0 || len >= cap)
-        return NULL;
+        return -1;
     memcpy(instance, file, len);
     instance[len] = '\0';
     for (int i = 0; tp_all[i]; i++) {
@@ -459,9 +448,9 @@ static const struct transport *lock_owner(const char *file, char *instance,
 
         if (!strncmp(dot + 1, tp_all[i]->name, n) &&
             !strcmp(dot + 1 + n, ".lock"))
-            return tp_name_ok(instance) ? tp_all[i] : NULL;
+            return tp_name_ok(instance) ? i : -1;
     }
-    return NULL;
+    return -1;
 }
 
 /* To serve under a name takes over what a dead server left; to stop serving
@@ -496,7 +485,7 @@ static int is_lock(const struct dirent *e)
 {
     char instance[TP_NAME_MAX + 1];
 
-    return lock_owner(e->d_name, instance, sizeof instance) != NULL;
+    return lock_owner(e->d_name, instance, sizeof instance) >= 0;
 }
 
 static int clean_files(const struct cli *cli, struct dirent **files, int n,
@@ -507,13 +496,12 @@ static int clean_files(const struct cli *cli, struct dirent **files, int n,
 
     for (int i = 0; i < n; i++) {
         const char *file = files[i]->d_name;
-        const struct transport *t = lock_owner(file, instance, sizeof instance);
-        int one;
+        int t = lock_owner(file, instance, sizeof instance), one;
 
-        if (!t || !serve_in_list(cli->transports, t))
+        if (t < 0 || !is_listed(cli->listed, t))
             continue;
         found++;
-        one = clean_one(t, instance, file, dir);
+        one = clean_one(tp_all[t], instance, file, dir);
         if (one)
             code = one;
     }

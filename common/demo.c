@@ -20,7 +20,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
-#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -420,7 +419,7 @@ static int kill_and_restart(struct tour *t)
 
 static int show_latency(struct tour *t)
 {
-    static uint64_t ns[PINGS];
+    uint64_t ns[PINGS];
 
     heading(t, "What a round trip costs here");
     printf("  %-8s %10s %10s   %d pings each\n", "", "p50", "p99", PINGS);
@@ -564,10 +563,9 @@ static int steps(struct tour *t)
 
 int cmd_demo(const struct cli *cli)
 {
-    static struct tour t;
+    struct tour t = {.cli = *cli};
     int code, cleaned;
 
-    t.cli = *cli;
     t.bold = isatty(STDOUT_FILENO) == 1;
     t.slow = t.bold && !cli->fast;
     puts("IPC Lab: one timetable in one process, five ways to talk to it");

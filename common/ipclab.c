@@ -170,7 +170,8 @@ static const char common_options[] = "tnwhVTD";
 /* The command line while it is being read. */
 struct reading {
     struct cli cli;
-    char **words; /* the command and its operands */
+    const char *transports; /* -t as typed; NULL = not given */
+    char **words;           /* the command and its operands */
     int count;
     char seen[64]; /* letters of the options given */
     bool help, version;
@@ -240,7 +241,7 @@ static int read_option(struct reading *r, int letter)
     int code = 0;
 
     switch (letter) {
-    case 't': cli->transports = optarg; break;
+    case 't': r->transports = optarg; break;
     case 'n': cli->instance = optarg; break;
     case 'w': return read_wait(&cli->wait);
     case 'c':
@@ -253,7 +254,11 @@ static int read_option(struct reading *r, int letter)
         break;
     case 'h': r->help = true; break;
     case 'V': r->version = true; break;
-    case 'D': cli->data = optarg; break;
+    case 'D':
+        if (!*optarg)
+            return bad_value('D', optarg, "it names no file");
+        cli->data = optarg;
+        break;
     case 'Y': return read_durability(&cli->no_sync);
     case 'F': cli->from = optarg; break;
     case 'O': cli->to = optarg; break;
@@ -269,27 +274,37 @@ static int read_option(struct reading *r, int letter)
     return code;
 }
 
+/* getopt has stopped in this argument: at one of its letters, or at all of
+ * it when it is a long option. */
+static int bad_option(bool no_value, const char *arg)
+{
+    const char letter[] = {'-', (char)optopt, '\0'};
+    const char *name = strncmp(arg, "--", 2) == 0 ? arg : letter;
+
+    if (no_value)
+        return cmd_error(CMD_USAGE, "'%s' needs a value", name);
+    return cmd_error(CMD_USAGE, "no such option: '%s'; see ipclab --help",
+                     name);
+}
+
 /* Options and words in any order, whatever POSIXLY_CORRECT says: the leading
  * '-' has getopt hand out the words too, as option 1. */
 static int read_line(struct reading *r, int argc, char **argv)
 {
+    const char *arg;
     size_t seen = 0;
     int letter, code;
 
     opterr = 0;
-    while ((letter = getopt_long(argc, argv, "-:t:n:w:c:hV", long_options,
+    while (arg = argv[optind],
+           (letter = getopt_long(argc, argv, "-:t:n:w:c:hV", long_options,
                                  NULL)) != -1) {
         if (letter == 1) {
             r->words[r->count++] = optarg;
             continue;
         }
-        if (letter == ':')
-            return cmd_error(CMD_USAGE, "'%s' needs a value", argv[optind - 1]);
-        if (letter == '?')
-            return cmd_error(CMD_USAGE,
-                             "no such option: '%s'; see ipclab "
-                             "--help",
-                             argv[optind - 1]);
+        if (letter == ':' || letter == '?')
+            return bad_option(letter == ':', arg);
         if (seen + 1 < sizeof r->seen && !strchr(r->seen, letter))
             r->seen[seen++] = (char)letter;
         code = read_option(r, letter);
@@ -311,30 +326,35 @@ static const struct command *find_command(const char *name)
     return NULL;
 }
 
-/* "all", or names of transports with commas between them. */
-static bool list_ok(const char *list)
+/* Names of transports with commas between them: a bit for each one's place in
+ * tp_all. False when one is unknown. */
+static bool read_list(const char *list, unsigned *listed)
 {
-    char name[16];
-    size_t len;
+    *listed = 0;
+    for (;;) {
+        size_t len = strcspn(list, ",");
+        int i = 0;
 
-    if (!strcmp(list, "all"))
-        return true;
-    for (;; list += len + 1) {
-        len = strcspn(list, ",");
-        snprintf(name, sizeof name, "%.*s", (int)(len < 15 ? len : 15), list);
-        if (!tp_find(name))
+        while (tp_all[i] && (strncmp(list, tp_all[i]->name, len) != 0 ||
+                             tp_all[i]->name[len]))
+            i++;
+        if (!tp_all[i])
             return false;
+        *listed |= 1u << i;
         if (!list[len])
             return true;
+        list += len + 1;
     }
 }
 
-static int check_transports(struct cli *cli, bool list)
+static int check_transports(struct reading *r, bool list)
 {
-    const char *given = cli->transports ? cli->transports : "socket";
+    const char *given = r->transports ? r->transports : "socket";
 
-    cli->transport = tp_find(given);
-    if (cli->transport || (list && list_ok(given)))
+    r->cli.transport = tp_find(given);
+    if (list && (!r->transports || !strcmp(given, "all")))
+        return 0; /* listed stays 0: all */
+    if (list ? read_list(given, &r->cli.listed) : r->cli.transport != NULL)
         return 0;
     return cmd_error(CMD_USAGE,
                      "no transport '%s': there are pipe, fifo, mqueue, shm "
@@ -365,8 +385,7 @@ static int check(struct reading *r, const struct command *c)
                          "an instance name has 1 to %d of A-Z a-z "
                          "0-9 _ and -",
                          TP_NAME_MAX);
-    return check_transports(&r->cli,
-                            c->run == cmd_serve || c->run == cmd_clean);
+    return check_transports(r, c->run == cmd_serve || c->run == cmd_clean);
 }
 
 static int dispatch(struct reading *r)
@@ -415,8 +434,10 @@ int main(int argc, char **argv)
 
     if (!words)
         return cmd_fail(-ENOMEM, NULL, "cannot start");
-    /* A write to a lost peer must give EPIPE, not end us. */
+    /* A write to a lost peer must give EPIPE, one past the limit of a file's
+     * size EFBIG: not end us. */
     (void)sigaction(SIGPIPE, &ignore, NULL); /* can't fail */
+    (void)sigaction(SIGXFSZ, &ignore, NULL);
     set_locale();
     r.words = words;
     code = read_line(&r, argc, argv);

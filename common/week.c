@@ -14,6 +14,7 @@
 #define _XOPEN_SOURCE 700
 #include "week.h"
 
+#include "fnv.h"
 #include "localtime.h"
 
 #include <errno.h>
@@ -30,6 +31,7 @@
 #define HOUR_LAST  18 /* up to here */
 #define LABEL      6  /* columns of "08:00 " */
 #define LANE_MIN   4  /* columns: an edge, two of text, one free */
+#define LANES_MAX  (WEEK_WIDTH_MAX / LANE_MIN) /* no day has room for more */
 #define QUIET      6  /* columns of a weekend day without events */
 #define GLYPH      16 /* bytes: a character and its combining marks */
 
@@ -195,6 +197,12 @@ static void add_pieces(struct grid *g, const struct event *ev)
     struct local_time from = local_split(ev->start);
     struct local_time to = local_split(ev->end - 1);
 
+    if (from.day > to.day) { /* clocks went back over midnight */
+        struct local_time later = from;
+
+        from = to;
+        to = later;
+    }
     for (int d = 0; d < DAYS; d++) {
         int64_t day = g->opts->monday + d;
         struct piece p = {.ev = ev, .day = d, .to = DAY};
@@ -224,26 +232,24 @@ static int by_place(const void *a, const void *b)
     return p->ev->id < q->ev->id ? -1 : p->ev->id > q->ev->id;
 }
 
-/* Gives the pieces of one chain of overlaps [first, end) their lanes: each the
- * leftmost that is free again. */
+/* Gives the pieces of one chain of overlaps their lanes: each the leftmost
+ * that is free again. What finds none will be hidden. */
 static void set_lanes(struct piece *p, size_t count)
 {
+    int end[LANES_MAX]; /* row from which a lane is free */
     int lanes = 0;
 
     for (size_t i = 0; i < count; i++) {
-        bool moved = true;
+        int lane = 0;
 
-        p[i].lane = 0;
-        while (moved) {
-            moved = false;
-            for (size_t j = 0; j < i; j++)
-                if (p[j].lane == p[i].lane && p[j].row1 > p[i].row0) {
-                    p[i].lane++;
-                    moved = true;
-                }
-        }
-        if (p[i].lane >= lanes)
-            lanes = p[i].lane + 1;
+        while (lane < lanes && end[lane] > p[i].row0)
+            lane++;
+        p[i].lane = lane;
+        if (lane == LANES_MAX)
+            continue;
+        end[lane] = p[i].row1;
+        if (lane == lanes)
+            lanes++;
     }
     for (size_t i = 0; i < count; i++)
         p[i].lanes = lanes;
@@ -344,11 +350,9 @@ static void draw_empty(struct grid *g)
 /* The same title always has the same colour. */
 static unsigned char colour_of(const char *title)
 {
-    unsigned hash = 2166136261u;
+    uint64_t hash = fnv(FNV_START, title, strlen(title));
 
-    for (; *title; title++)
-        hash = (hash ^ (unsigned char)*title) * 16777619u;
-    return (unsigned char)(STYLE_EVENT + (hash ^ hash >> 15) % sizeof palette);
+    return (unsigned char)(STYLE_EVENT + (hash ^ hash >> 32) % sizeof palette);
 }
 
 /* The left edge says where a piece begins, goes on and ends. */

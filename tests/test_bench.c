@@ -366,6 +366,7 @@ static const char *const bad_options[] = {"--transports carrier-pigeon",
                                           "--seconds nan",
                                           "--seconds 1s",
                                           "--seconds -1",
+                                          "--seconds 1.01",
                                           "--events 0",
                                           "--deadline 0",
                                           "--deadline 5,6",
@@ -462,6 +463,19 @@ static int stubborn_serve(void *self, const atomic_bool *stop)
     return 0;
 }
 
+/* Ends at the start; its client only sees that nobody is there. */
+static int failing_serve(void *self, const atomic_bool *stop)
+{
+    (void)self, (void)stop;
+    return -ENOSPC;
+}
+
+static int left_alone(void *self)
+{
+    (void)self;
+    return -EPIPE;
+}
+
 #define FAKE                                                                   \
     .prepare = fake_prepare, .join = fake_join, .leave = fake_leave,           \
     .drop = fake_drop
@@ -473,6 +487,8 @@ static const struct subject hanging = {FAKE, .call = hang_call,
                                        .check = fake_check};
 static const struct subject dying = {FAKE, .call = die_call,
                                      .check = fake_check};
+static const struct subject failing_server = {
+    FAKE, .serve = failing_serve, .call = left_alone, .check = fake_check};
 static const struct subject stubborn = {FAKE, .serve = stubborn_serve,
                                         .call = fake_call, .check = fake_check};
 
@@ -534,6 +550,7 @@ static void bare_checks(const void *arg)
     bench_close(b);
 }
 
+static const struct failure fails = {&failing_server, -ENOSPC, ""};
 static const struct failure lies = {&liar, -EBADMSG, ""};
 static const struct failure hangs = {&hanging, -ETIMEDOUT,
                                      "the client got no answer"};
@@ -669,6 +686,10 @@ static void wrong_reply(const void *arg)
     plan_summary(&s, &p, &p.rows[0]);
     EXPECT(s.p50.mid >= 50000 && s.to_bare.mid > 0.9 && s.to_bare.mid < 1.1);
     EXPECT_INT(6, (long long)s.to_bare.n);
+    /* Too few samples for a median have no interval either. */
+    p.rows[2].runs = 0;
+    plan_summary(&s, &p, &p.rows[2]);
+    EXPECT(isnan(s.p50.mid) && isnan(s.p50.low) && isnan(s.p50.high));
     /* One bad run of six spoils the case. */
     p.rows[0].error = -EBADMSG;
     plan_summary(&s, &p, &p.rows[0]);
@@ -910,6 +931,10 @@ static void usage(const void *arg)
         return;
     EXPECT_INT(64, finish(pid, out, said, sizeof said));
     EXPECT(strstr(said, "only 1 can be measured yet") != NULL);
+    said[0] = '\0';
+    pid = start("--wait block -xq", &out); /* not the argument before it */
+    EXPECT_INT(64, finish(pid, out, said, sizeof said));
+    EXPECT(strstr(said, "ipcbench: -x: an unknown option") != NULL);
 }
 
 static void unwritable(const void *arg)
@@ -962,10 +987,33 @@ static bool says_partial(const char *path)
     return partial;
 }
 
-/* Ctrl-C while it measures something long. The harness then looks whether a
+/* The reader of its output leaves; the results are saved all the same. */
+static void no_reader(const void *arg)
+{
+    char path[200], line[300];
+    int out = -1, status = 0;
+    pid_t pid;
+
+    (void)arg;
+    (void)snprintf(path, sizeof path, "%s/r.json", harness_dir());
+    (void)snprintf(line, sizeof line,
+                   "--transports none --seconds 0.02 --runs 1 --json %s", path);
+    pid = start(line, &out);
+    if (pid < 0)
+        return;
+    (void)close(out);
+    REQUIRE_INT(pid, waitpid(pid, &status, 0));
+    EXPECT(WIFEXITED(status) && WEXITSTATUS(status) == 74);
+    EXPECT(!says_partial(path));
+    (void)snprintf(line, sizeof line, "%s.new", path);
+    EXPECT_INT(-1, access(line, F_OK));
+}
+
+/* Ctrl-C while it measures something long; or its terminal goes. The harness then looks whether a
  * process or a name was left. */
 static void interrupted(const void *arg)
 {
+    const int sig = *(const int *)arg;
     char path[200], line[300];
     static char said[20000];
     int out = -1;
@@ -973,9 +1021,8 @@ static void interrupted(const void *arg)
     pid_t pid;
     ssize_t n;
 
-    (void)arg;
     (void)snprintf(path, sizeof path, "%s/r.json", harness_dir());
-    (void)snprintf(line, sizeof line, "--seconds 30 --json %s", path);
+    (void)snprintf(line, sizeof line, "--seconds 1 --runs 30 --json %s", path);
     pid = start(line, &out);
     if (pid < 0)
         return;
@@ -984,7 +1031,7 @@ static void interrupted(const void *arg)
         REQUIRE(n > 0);
     }
     asked = now_ns();
-    EXPECT_INT(0, kill(pid, SIGINT));
+    EXPECT_INT(0, kill(pid, sig));
     EXPECT_INT(130, finish(pid, out, said, sizeof said));
     EXPECT(now_ns() - asked < 1000000000);
     EXPECT(says_partial(path));
@@ -992,6 +1039,7 @@ static void interrupted(const void *arg)
 
 /* ---- the suite ---------------------------------------------------------- */
 
+static const int ctrl_c = SIGINT, hang_up = SIGHUP;
 static const enum kind lab = KIND_LAB, bare = KIND_BARE;
 
 static const struct test_case cases[] = {
@@ -1012,6 +1060,7 @@ static const struct test_case cases[] = {
     {.name = "run/client-hangs", .run = failing, .arg = &hangs},
     {.name = "run/client-dies", .run = failing, .arg = &dies},
     {.name = "run/server-stays", .run = failing, .arg = &stays},
+    {.name = "run/server-fails", .run = failing, .arg = &fails},
     {.name = "run/none", .run = direct_call},
     {.name = "run/bare", .run = mechanisms, .arg = &bare},
     {.name = "run/lab", .run = mechanisms, .arg = &lab},
@@ -1021,7 +1070,9 @@ static const struct test_case cases[] = {
     {.name = "program/usage", .run = usage},
     {.name = "program/unwritable", .run = unwritable},
     {.name = "program/too-big", .run = too_big},
-    {.name = "program/interrupted", .run = interrupted},
+    {.name = "program/no-reader", .run = no_reader},
+    {.name = "program/interrupted", .run = interrupted, .arg = &ctrl_c},
+    {.name = "program/hung-up", .run = interrupted, .arg = &hang_up},
 };
 
 static const struct test_suite suite = {

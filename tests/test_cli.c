@@ -22,6 +22,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -519,6 +520,12 @@ static void test_usage(const void *arg)
         {{"--timeout"}, "'--timeout' needs a value"},
         {{"list", "-t"}, "'-t' needs a value"},
         {{"--frob", "list"}, "no such option: '--frob'"},
+        {{"list", "-xq"}, "no such option: '-x'"},
+        {{"list", "--json", "-Jq"}, "no such option: '-J'"},
+        {{"ping", "-zc", "3"}, "no such option: '-z'"},
+        {{"ping", "-hc"}, "'-c' needs a value"},
+        {{"list", "--json=x"}, "no such option: '--json=x'"},
+        {{"list", "--data", ""}, "--data '': it names no file"},
         {{"list", "--title", "x"}, "list takes no option --title"},
         {{"list", "x"}, "usage: ipclab list"},
         {{"add", "x"}, "usage: ipclab add TITLE START END"},
@@ -877,6 +884,83 @@ static void test_data_file(const void *arg)
     expect_refusal(73, "no such folder");
 }
 
+/* What isn't a regular file is refused before a lock is made beside it. */
+static void test_not_a_file(const void *arg)
+{
+    char path[256], lock[256], below[300];
+
+    (void)arg;
+    path_of("folder", path);
+    REQUIRE_INT(0, mkdir(path, 0700));
+    run("--data", path, "serve", NULL);
+    expect_refusal(73, "it isn't a regular file");
+    run("--data", path, "-t", "pipe", "list", NULL);
+    expect_refusal(73, "it isn't a regular file");
+    EXPECT(access(path_of("folder.lock", lock), F_OK) < 0);
+    write_file("file", "", 0, path);
+    snprintf(below, sizeof below, "%s/x", path);
+    run("--data", below, "serve", NULL);
+    expect_refusal(73, "ENOTDIR");
+}
+
+static void limit_files(rlim_t bytes)
+{
+    struct rlimit limit;
+
+    REQUIRE_INT(0, getrlimit(RLIMIT_FSIZE, &limit));
+    limit.rlim_cur = bytes;
+    REQUIRE_INT(0, setrlimit(RLIMIT_FSIZE, &limit));
+}
+
+/* A server that may not make its file longer refuses changes, and lives. */
+static void test_file_limit(const void *arg)
+{
+    struct server s;
+    int tries = 0;
+
+    (void)arg;
+    limit_files(2000);
+    s = serve("serve", "-t", "socket", NULL);
+    limit_files(RLIM_INFINITY);
+    while (run("add", "x", T1, T2, NULL) == 0 && tries < 100)
+        tries++;
+    EXPECT(tries > 0 && tries < 100);
+    EXPECT(last.code == 73 || last.code == 74);
+    EXPECT_INT(0, run("list", NULL));
+    EXPECT_INT(0, end(&s, SIGTERM));
+}
+
+/* The old file stays until the new one is whole. */
+static void test_export_whole(const void *arg)
+{
+    char path[256], other[256], *text;
+    struct stat st;
+    size_t n;
+
+    (void)arg;
+    EXPECT_INT(0, run("-t", "pipe", "add", "x", T1, T2, NULL));
+    write_file("out.json", "old", 3, path);
+    REQUIRE_INT(0, chmod(path, 0600));
+    limit_files(20);
+    run("-t", "pipe", "export", path, NULL);
+    limit_files(RLIM_INFINITY);
+    expect_refusal(74, "cannot write");
+    text = read_file(path, &n);
+    EXPECT_STR("old", text);
+    free(text);
+    EXPECT(access(path_of("out.json.new", other), F_OK) < 0);
+    /* Through a link: the file is replaced, its mode and the link stay. */
+    REQUIRE_INT(0, symlink(path, path_of("link", other)));
+    EXPECT_INT(0, run("-t", "pipe", "export", other, NULL));
+    text = read_file(path, &n);
+    EXPECT(strstr(text, "\"title\""));
+    free(text);
+    EXPECT(lstat(other, &st) == 0 && S_ISLNK(st.st_mode));
+    EXPECT(stat(path, &st) == 0 && (st.st_mode & 0777) == 0600);
+    run("-t", "pipe", "export", harness_dir(), NULL);
+    expect_refusal(73, "EISDIR");
+}
+
 static void test_in_use(const void *arg)
 {
     struct server s = serve("serve", NULL);
@@ -1197,6 +1281,9 @@ static const struct test_case cases[] = {
     {"token", test_token, NULL, 0, false},
     {"import-bad", test_import_bad, NULL, 0, false},
     {"data-file", test_data_file, NULL, 0, false},
+    {"not-a-file", test_not_a_file, NULL, 0, false},
+    {"file-limit", test_file_limit, NULL, 0, false},
+    {"export-whole", test_export_whole, NULL, 0, false},
     {"in-use", test_in_use, NULL, 0, false},
     {"wait-for-data", test_wait_for_data, NULL, 0, false},
     {"runtime-folder", test_runtime_folder, NULL, 0, false},

@@ -430,6 +430,53 @@ static void test_clock_back(const void *arg)
     free(text);
 }
 
+/* ... and over midnight: then it seems to end on the day before. */
+static void test_back_over_midnight(const void *arg)
+{
+    int64_t day = timestamp_days(2010, 11, 7);
+    const struct event ev = {.id = 1,
+                             .title = "odd",
+                             .start = day * 86400 + 9030, /* 00:00:30 */
+                             .end = day * 86400 + 10800}; /* 23:30 */
+    struct week_opts o = {.monday = day - 6, .width = 120};
+    char *text = NULL;
+    size_t len;
+    FILE *f = open_memstream(&text, &len);
+
+    (void)arg;
+    use_zone("NST3:30NDT,M3.2.0/0:01,M11.1.0/0:01");
+    REQUIRE(f != NULL);
+    EXPECT_INT(0, week_print(f, &ev, 1, &o));
+    fclose(f);
+    EXPECT(strstr(text, "/odd"));  /* at the end of one day */
+    EXPECT(strstr(text, "\\odd")); /* at the beginning of the next */
+    free(text);
+}
+
+/* More than a thousand times what has room takes no more than its time. */
+static void test_many(const void *arg)
+{
+    const size_t count = 100000;
+    struct event *ev = calloc(count, sizeof *ev);
+    const char *line;
+    size_t lines = 0;
+    char *text;
+
+    (void)arg;
+    REQUIRE(ev != NULL);
+    use_zone("UTC0");
+    for (size_t i = 0; i < count; i++)
+        ev[i] = at(HM(0, 9, 0), HM(0, 10, 0), "x");
+    text = draw(ev, count, 80, false);
+    line = strstr(text, "No room in the grid for:\n");
+    REQUIRE(line != NULL);
+    while ((line = strchr(line, '\n') + 1), *line)
+        lines++;
+    EXPECT(lines >= count - 3 && lines < count);
+    free(text);
+    free(ev);
+}
+
 /* Whatever the events are: no line too long, nothing lost, nothing broken. */
 static void test_random(const void *arg)
 {
@@ -493,6 +540,8 @@ static const struct test_case cases[] = {
     {"week/plain", test_plain, NULL, 0, false},
     {"week/crowded", test_crowded, NULL, 0, false},
     {"week/clock-back", test_clock_back, NULL, 0, false},
+    {"week/back-over-midnight", test_back_over_midnight, NULL, 0, false},
+    {"week/many", test_many, NULL, 6, false},
     {"week/random", test_random, NULL, 90, false},
     {"week/fit", test_fit, NULL, 0, false},
 };
