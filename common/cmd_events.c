@@ -328,10 +328,12 @@ int cmd_add(const struct cli *cli)
     return code;
 }
 
-static int get_event(struct session *s, uint32_t id, struct client_event *out)
+/* `verb` is what the user asked for. */
+static int get_event(struct session *s, uint32_t id, struct client_event *out,
+                     const char *verb)
 {
     return session_result(s, client_get(&s->client, id, out),
-                          "get event %" PRIu32, id);
+                          "%s event %" PRIu32, verb, id);
 }
 
 int cmd_get(const struct cli *cli)
@@ -344,7 +346,7 @@ int cmd_get(const struct cli *cli)
     if ((code = read_id(cli->operand[0], &id)) ||
         (code = session_open(&s, cli)))
         return code;
-    code = get_event(&s, id, &e);
+    code = get_event(&s, id, &e, "get");
     session_close(&s);
     if (!code)
         print_event(&e.event, cli->json);
@@ -357,7 +359,7 @@ static int update(struct session *s, uint32_t id, struct client_event *e)
 {
     const struct cli *cli = s->cli;
     uint64_t token = token_of(cli), rev;
-    int code = get_event(s, id, e);
+    int code = get_event(s, id, e, "update");
 
     if (!code && cli->title)
         e->event.title = cli->title;

@@ -131,6 +131,13 @@ static int open_store(struct serving *s, const struct cli *cli, int wait_ms)
                          "cannot open the data file '%s': ENOENT no such "
                          "folder",
                          s->path);
+    if (err == -EBUSY) {
+        code = cmd_fail(err, why, "cannot open the data file '%s'", s->path);
+        fputs("        (one process at a time: beside a server, use one of "
+              "its transports)\n",
+              stderr);
+        return code;
+    }
     if (err < 0)
         return cmd_fail(err, why, "cannot open the data file '%s'", s->path);
     if (*why)
@@ -398,7 +405,7 @@ static void print_stats(const struct wire_stats *st, bool json)
         {"events", st->events, "in the timetable"},
         {"rev", st->rev, "changes since the data file began"},
         {"requests", st->requests, "handled, over all transports"},
-        {"changes", st->changes, "of these, that changed something"},
+        {"changes", st->changes, "of these, add, update and remove"},
         {"errors", st->errors, "of these, that were refused"},
         {"journal_bytes", st->journal_bytes, "in the data file"},
         {"syncs", st->syncs, "times the data file was synced"},

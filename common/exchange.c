@@ -141,7 +141,7 @@ static int read_time(const cJSON *object, const char *key, int64_t *t,
 {
     const char *text = json_string(object, key);
 
-    *fault = "no such string";
+    *fault = "missing, or not a string";
     return text ? local_parse(text, t, fault) : -EINVAL;
 }
 
@@ -153,7 +153,8 @@ static int read_event(struct event *ev, const cJSON *object, size_t number,
     if (!cJSON_IsObject(object))
         return bad(why, cap, "event %zu: not an object", number);
     ev->title = json_string(object, "title");
-    fault = ev->title ? exchange_title_fault(ev->title) : "it has no title";
+    fault = ev->title ? exchange_title_fault(ev->title)
+                      : "its title is missing, or not a string";
     if (fault)
         return bad(why, cap, "event %zu: %s", number, fault);
     ev->title_len = (uint8_t)strlen(ev->title);

@@ -108,10 +108,10 @@ static const struct command commands[] = {
 
 /* ---- help --------------------------------------------------------------- */
 
-static const char common_help[] =
-    "Common options:\n"
+static const char transport_help[] =
     "  -t, --transport NAME socket (default), fifo, mqueue, shm, pipe; pipe\n"
-    "                       needs no server, the command forks one\n"
+    "                       needs no server, the command forks one\n";
+static const char common_help[] =
     "  -n, --name INSTANCE  the server's name (default: default)\n"
     "  -w, --wait HOW       block (default), spin or adapt\n"
     "  --timeout MS         give up after this long (default 5000)\n"
@@ -121,9 +121,13 @@ static const char common_help[] =
 static int print_help(const struct command *c)
 {
     if (c) {
-        printf("Usage: ipclab %s%s%s [options]\n\n%c%s.\n\n%s\n%s", c->name,
-               *c->operands ? " " : "", c->operands, c->summary[0] - 'a' + 'A',
-               c->summary + 1, c->help, common_help);
+        bool own_list = strstr(c->help, "  -t ") != NULL;
+
+        printf("Usage: ipclab %s%s%s [options]\n\n%c%s.\n\n%s\n"
+               "Common options:\n%s%s",
+               c->name, *c->operands ? " " : "", c->operands,
+               c->summary[0] - 'a' + 'A', c->summary + 1, c->help,
+               own_list ? "" : transport_help, common_help);
         return CMD_OK;
     }
     puts("Usage: ipclab [options] COMMAND        ('ipclab COMMAND --help' says "
@@ -283,7 +287,9 @@ static int bad_option(bool no_value, const char *arg)
 
     if (no_value)
         return cmd_error(CMD_USAGE, "'%s' needs a value", name);
-    return cmd_error(CMD_USAGE, "no such option: '%s'; see ipclab --help",
+    return cmd_error(CMD_USAGE,
+                     "no such option: '%s'; see ipclab --help (a title that "
+                     "begins with '-' goes behind --)",
                      name);
 }
 

@@ -235,6 +235,10 @@ static bool scan_value(struct scan *s)
 static bool scan_all(struct scan *s)
 {
     skip_space(s);
+    if (s->at == s->end)
+        return fail(s, "there is nothing in it");
+    if (s->end - s->at >= 3 && !memcmp(s->at, "\xef\xbb\xbf", 3))
+        return fail(s, "a byte order mark stands before the JSON");
     if (!scan_value(s))
         return false;
     skip_space(s);
