@@ -105,7 +105,8 @@ uint64_t journal_syncs(struct journal *j);
  * rising order), and put it in place of the old one: temporary file in the
  * same folder, with the same owner and mode, fsync, rename, fsync of the
  * folder. begin, then put for each line, then finish (0, or the first error
- * met: then the old file is as it was). Before any thread uses the journal, i.e. while opening the store.
+ * met: then the old file is as it was). Before any thread uses the journal,
+ * i.e. while opening the store.
  */
 int journal_compact_begin(struct journal *j, uint32_t next_id);
 void journal_compact_put(struct journal *j, const struct journal_record *rec);

@@ -184,10 +184,11 @@ struct transport {
      * why[cap]. Leaves nothing behind. Doesn't block. NULL: always usable. */
     int (*probe)(char *why, size_t cap);
 
-    /* Serve under opts.name; the options are complete. Takes over, cleaned, what a dead server left
-     * there; -EADDRINUSE when a live one has the name. On success *out is the
-     * caller's until srv_drop or srv_close. A failing open may leave *out set:
-     * the wrapper then calls srv_close on it. Blocks only to create files. */
+    /* Serve under opts.name; the options are complete. Takes over, cleaned,
+     * what a dead server left there; -EADDRINUSE when a live one has the name.
+     * On success *out is the caller's until srv_drop or srv_close. A failing
+     * open may leave *out set: the wrapper then calls srv_close on it. Blocks
+     * only to create files. */
     int (*srv_open)(struct tp_server **out, const struct tp_opts *opts);
 
     /* The next message, from any client: its length, with the sender in

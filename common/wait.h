@@ -31,9 +31,9 @@
 #include <semaphore.h>
 #include <time.h>
 
-#define WAIT_SPIN_NS                                                           \
-    50000 /* an adaptive wait spins at most this long: about
-                              what it costs to be woken on another CPU */
+/* An adaptive wait spins at most this long: about what it costs to be woken on
+ * another CPU. */
+#define WAIT_SPIN_NS 50000
 
 /* Kept in a handle, from open to close. */
 struct wait_policy {

@@ -6,17 +6,17 @@
  * words back), so a conversation takes two: one for all requests, and one for
  * each client's replies.
  *
- *      client i                        kernel                        server
+ *      client i                    kernel                    server
  *      request ====>  /ipclab-UID-HASH-INSTANCE.mqueue    ====>  request
  *      reply   <====  /ipclab-UID-HASH-INSTANCE.mqueue.i  <====  reply[i]
  *
  *      a request:  | "IPCQ" | generation and slot, 4 bytes | payload |
  *      a reply:    | payload |
  *
- * All messages have the same priority, so the queue is first in, first out: who
- * may have `depth` requests in it makes the others wait for so many. (Priorities
- * look like a remedy. But mq_receive always takes the highest: whoever keeps
- * sending at a higher one starves the rest.)
+ * All messages have the same priority, so the queue is first in, first out:
+ * who may have `depth` requests in it makes the others wait for so many.
+ * (Priorities look like a remedy. But mq_receive always takes the highest:
+ * whoever keeps sending at a higher one starves the rest.)
  *
  * A queue knows nothing of its readers and writers: no end-of-file, no
  * hang-up. Whether the other side lives is told by its lock (slots.h).

@@ -19,9 +19,9 @@ int mqueue_probe(char *why, size_t cap);
 /*
  * Bytes of payload a message, in *max_msg, such that opts->clients reply
  * queues of opts->depth messages fit beside one queue of MQUEUE_REQUESTS
- * messages with `head` bytes more each. A wish (opts->max_msg) is granted or refused;
- * without one the largest that fits is taken. 0, -EMSGSIZE, -ENOBUFS, with the
- * limit and how to raise it in opts->why.
+ * messages with `head` bytes more each. A wish (opts->max_msg) is granted or
+ * refused; without one the largest that fits is taken. 0, -EMSGSIZE, -ENOBUFS,
+ * with the limit and how to raise it in opts->why.
  */
 int mqueue_choose_size(const struct tp_opts *opts, size_t head,
                        size_t *max_msg);

@@ -46,13 +46,7 @@ static void sizes_client(struct world *w, struct tp_client *c, unsigned i)
 /* 1, max-1 and max bytes and random sizes come back byte by byte. */
 static void sizes(const struct param *p)
 {
-    struct world w = {0};
-
-    world_open(&w, p, clients(1));
-    world_serve(&w, NULL);
-    world_add(&w, sizes_client);
-    world_drop(&w);
-    world_end(&w);
+    world_run(p, clients(1), NULL, sizes_client, 1);
 }
 
 static void refused_client(struct world *w, struct tp_client *c, unsigned i)
@@ -97,13 +91,7 @@ static void refused_server(struct world *w)
 /* max+1 and empty messages are refused on both sides, nothing is harmed. */
 static void refused(const struct param *p)
 {
-    struct world w = {0};
-
-    world_open(&w, p, clients(1));
-    world_serve(&w, refused_server);
-    world_add(&w, refused_client);
-    world_drop(&w);
-    world_end(&w);
+    world_run(p, clients(1), refused_server, refused_client, 1);
 }
 
 static void short_buffer_server(struct world *w)
@@ -131,13 +119,7 @@ static void short_buffer_client(struct world *w, struct tp_client *c,
 /* A request longer than the server's buffer is skipped and its sender named. */
 static void short_buffer(const struct param *p)
 {
-    struct world w = {0};
-
-    world_open(&w, p, clients(1));
-    world_serve(&w, short_buffer_server);
-    world_add(&w, short_buffer_client);
-    world_drop(&w);
-    world_end(&w);
+    world_run(p, clients(1), short_buffer_server, short_buffer_client, 1);
 }
 
 /* ---- many clients ------------------------------------------------------- */
@@ -273,20 +255,14 @@ static void depth_client(struct world *w, struct tp_client *c, unsigned i)
  * that the mechanism hasn't room for is an error that says so. */
 static void depth(const struct param *p)
 {
+    struct tp_server *srv = NULL;
     char why[200] = "";
     struct tp_opts o = {.clients = 2, .depth = depth_of(p, 4)};
-    struct world w = {0};
-
-    world_open(&w, p, o);
-    world_serve(&w, NULL);
-    world_add(&w, depth_client);
-    world_add(&w, depth_client);
-    world_drop(&w);
-    world_end(&w);
+    world_run(p, o, NULL, depth_client, 2);
     if (p->t->max_depth < TP_DEPTH_MAX) {
         o = (struct tp_opts){
             .depth = p->t->max_depth + 1, .why = why, .why_cap = sizeof why};
-        EXPECT_INT(-ENOBUFS, tp_srv_open(p->t, &w.srv, &o));
+        EXPECT_INT(-ENOBUFS, tp_srv_open(p->t, &srv, &o));
         EXPECT(strlen(why) > 10);
     }
 }
@@ -490,13 +466,7 @@ static void timeouts_server(struct world *w)
 /* A deadline is never early, and nothing is lost by it. */
 static void timeouts(const struct param *p)
 {
-    struct world w = {0};
-
-    world_open(&w, p, clients(1));
-    world_serve(&w, timeouts_server);
-    world_add(&w, timeouts_client);
-    world_drop(&w);
-    world_end(&w);
+    world_run(p, clients(1), timeouts_server, timeouts_client, 1);
 }
 
 static void full_client(struct world *w, struct tp_client *c, unsigned i)
@@ -614,13 +584,7 @@ static void storm_client(struct world *w, struct tp_client *c, unsigned i)
 /* Signals all the time: -EINTR or nothing, and never half a message. */
 static void interrupts(const struct param *p)
 {
-    struct world w = {0};
-
-    world_open(&w, p, clients(1));
-    world_serve(&w, storm_server);
-    world_add(&w, storm_client);
-    world_drop(&w);
-    world_end(&w);
+    world_run(p, clients(1), storm_server, storm_client, 1);
 }
 
 static void short_io_server(struct world *w)
@@ -644,14 +608,8 @@ static void short_io_client(struct world *w, struct tp_client *c, unsigned i)
  * the second of the frames that lie there. */
 static void short_io(const struct param *p)
 {
-    struct world w = {0};
-
-    world_open(&w, p, (struct tp_opts){.clients = 2, .depth = depth_of(p, 4)});
-    world_serve(&w, short_io_server);
-    world_add(&w, short_io_client);
-    world_add(&w, short_io_client);
-    world_drop(&w);
-    world_end(&w);
+    world_run(p, (struct tp_opts){.clients = 2, .depth = depth_of(p, 4)},
+              short_io_server, short_io_client, 2);
 }
 
 /* ---- death -------------------------------------------------------------- */

@@ -58,13 +58,8 @@ static void try_server(struct world *w)
 /* `ms` 0 tries, and takes what is there; a longer wait doesn't sleep first. */
 static void try_once(const struct param *p)
 {
-    struct world w = {0};
-
-    world_open(&w, p, (struct tp_opts){.clients = 2, .depth = depth_of(p, 4)});
-    world_serve(&w, try_server);
-    world_add(&w, try_client);
-    world_drop(&w);
-    world_end(&w);
+    world_run(p, (struct tp_opts){.clients = 2, .depth = depth_of(p, 4)},
+              try_server, try_client, 1);
 }
 
 static void on_alarm(int sig)
@@ -174,13 +169,7 @@ static void idle_server(struct world *w)
 /* Who spins burns its CPU; the other two policies sleep. */
 static void policies(const struct param *p)
 {
-    struct world w = {0};
-
-    world_open(&w, p, clients(1));
-    world_serve(&w, idle_server);
-    world_add(&w, idle_client);
-    world_drop(&w);
-    world_end(&w);
+    world_run(p, clients(1), idle_server, idle_client, 1);
 }
 
 /* ---- signals and full buffers --------------------------------------------- */
@@ -314,13 +303,8 @@ static void full_pipe_server(struct world *w)
  * without one the next send waits for room. */
 static void full_pipe(const struct param *p)
 {
-    struct world w = {0};
-
-    world_open(&w, p, (struct tp_opts){.clients = 1, .depth = TP_DEPTH_MAX});
-    world_serve(&w, full_pipe_server);
-    world_add(&w, full_pipe_client);
-    world_drop(&w);
-    world_end(&w);
+    world_run(p, (struct tp_opts){.clients = 1, .depth = TP_DEPTH_MAX},
+              full_pipe_server, full_pipe_client, 1);
 }
 
 /* ---- counters ----------------------------------------------------------- */
@@ -386,13 +370,7 @@ static void counted_server(struct world *w)
 /* A small dialogue, and what the wrappers have counted of it. */
 static void counters(const struct param *p)
 {
-    struct world w = {0};
-
-    world_open(&w, p, clients(1));
-    world_serve(&w, counted_server);
-    world_add(&w, counted_client);
-    world_drop(&w);
-    world_end(&w);
+    world_run(p, clients(1), counted_server, counted_client, 1);
 }
 
 /* ---- leaving ------------------------------------------------------------ */

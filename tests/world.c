@@ -155,6 +155,19 @@ void world_end(struct world *w)
     world_stop_server(w);
 }
 
+void world_run(const struct param *p, struct tp_opts opts, world_server *serve,
+               world_client *run, unsigned n)
+{
+    struct world w = {0};
+
+    world_open(&w, p, opts);
+    world_serve(&w, serve);
+    for (unsigned i = 0; i < n; i++)
+        world_add(&w, run);
+    world_drop(&w);
+    world_end(&w);
+}
+
 void world_kill(pid_t pid)
 {
     int status;

@@ -79,6 +79,11 @@ struct tp_client *world_connect(struct world *w);
 /* In the case's process: everybody is there. */
 void world_drop(struct world *w);
 
+/* All of the above and the end below, as most cases need it: a server that runs
+ * `serve`, and n clients that run `run`. */
+void world_run(const struct param *p, struct tp_opts opts, world_server *serve,
+               world_client *run, unsigned n);
+
 /* Wait for the clients (each must exit with 0), stop the server with SIGTERM
  * and wait for it too. */
 void world_end(struct world *w);
