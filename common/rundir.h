@@ -22,7 +22,8 @@ int rundir_path(char path[RUNDIR_PATH_MAX]);
  * Open the folder (if `make`, it is made with mode 0700 when it is missing): a
  * descriptor, the caller's; -ENOENT; -EACCES when somebody else owns it, others
  * may enter it, or it isn't a real folder (opts->why says which); or what
- * mkdir(2), open(2) gave. Checked through the descriptor itself, so nobody can swap it in between.
+ * mkdir(2), open(2) gave. Checked through the descriptor itself, so nobody can
+ * swap it in between.
  */
 int rundir_open(const struct tp_opts *opts, bool make);
 
