@@ -48,34 +48,70 @@ LIB = $(CHAPTERS) $(addprefix common/, transport rundir slots wait frame cframe 
       crc32 utf8 timestamp json schedule journal store wire server client)
 CLI = $(addprefix common/, ipclab cmd cmd_serve cmd_events exchange localtime \
       week demo)
-BENCH = $(addprefix bench/, ipcbench options plan case lab bare stats machine \
-        table report)
+BENCH = $(addprefix bench/, ipcbench options plan sweep case measure lab bare \
+        peer peers/folder peers/gets count stats machine text table table_base table_block table_cell \
+        table_lines table_machine table_noise table_compare table_price \
+        table_sweep table_why \
+        report html html_table plot plot_lines plot_curves plot_bars chart gnuplot svg compare)
 TESTS = test_schedule test_journal test_store test_wire test_server test_week \
-        test_bench conformance test_cli
+        test_bench test_ipcbench test_count test_machine test_compare \
+        test_table test_html test_peers conformance test_cli
 
 obj = $(addprefix $(BUILD)/obj/, $(addsuffix .o, $(1)))
 LIB_A = $(BUILD)/libipclab.a
 TEST_BINS = $(addprefix $(BUILD)/tests/, $(TESTS))
+BENCH_TESTS = test_bench test_ipcbench test_count test_machine test_compare \
+              test_table test_html test_peers
 SOURCES = $(LIB) $(CLI) $(BENCH) $(addprefix tests/, harness world faults promises \
-          hostile $(TESTS))
+          hostile fakes pingpong $(TESTS))
+
+PEERS = tcp zmq nng redis sqlite file
 
 all: $(BUILD)/ipclab $(BUILD)/ipcbench
 
 $(BUILD)/ipclab: $(call obj,$(CLI)) $(LIB_A)
 $(BUILD)/ipcbench: $(call obj,$(BENCH)) $(LIB_A)
 $(BUILD)/tests/test_week: $(call obj,common/week common/localtime)
-$(BUILD)/tests/test_bench: $(call obj,$(filter-out bench/ipcbench,$(BENCH)))
+$(addprefix $(BUILD)/tests/, $(BENCH_TESTS)): \
+    $(call obj,$(filter-out bench/ipcbench,$(BENCH)) tests/fakes)
 $(TEST_BINS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o \
               $(BUILD)/obj/tests/harness.o $(LIB_A)
 $(BUILD)/tests/conformance: $(call obj,$(addprefix tests/, world faults promises \
                               hostile))
 $(TEST_BINS): TEST_LIBS = $(CUNIT_LIBS)
 
+$(BUILD)/pingpong: $(call obj,tests/pingpong) $(LIB_A)
+
+# What people would use instead: each a shared object that ipcbench loads when it
+# measures it, and that is left out where its library isn't installed. What it
+# needs of the lab, ipcbench exports.
+$(BUILD)/ipcbench $(addprefix $(BUILD)/tests/, $(BENCH_TESTS)): LDLIBS += -rdynamic
+peers: $(addprefix $(BUILD)/peers/, $(addsuffix .so, $(PEERS)))
+zmq_NEEDS    = libzmq zmq.h -lzmq
+nng_NEEDS    = nng nng/nng.h -lnng
+redis_NEEDS  = hiredis hiredis/hiredis.h -lhiredis
+sqlite_NEEDS = sqlite3 sqlite3.h -lsqlite3
+# 1 pkg-config's name, 2 header, 3 library
+needs = $(word $(1),$($*_NEEDS))
+$(BUILD)/peers/%.so: bench/peers/%.c $(BUILD)/settings | $(BUILD)/found
+	$(Q)mkdir -p $(@D)
+	$(Q)flags=`pkg-config --cflags $(call needs,1) 2>/dev/null`; \
+	libs=`pkg-config --libs $(call needs,1) 2>/dev/null || echo $(call needs,3)`; \
+	if [ -z '$(call needs,2)' ] || echo '#include <$(call needs,2)>' | \
+	    $(CC) $$flags -E -x c - >/dev/null 2>&1; then \
+	    $(if $(V),set -x;) echo "CC $<"; \
+	    $(COMPILE) $$flags -fPIC -shared $(LDFLAGS) -o $@ $< $$libs; \
+	else echo "skipped: peer $* (no <$(call needs,2)>; make deps-peers installs it)"; fi
+
 # Calls that a test makes fail, or stop half-way: they go through the test.
 wrap = $(addprefix -Wl$(comma)--wrap=,$(1))
 comma = ,
 $(BUILD)/tests/test_journal: WRAP = $(call wrap,fdatasync ftruncate)
 $(BUILD)/tests/test_store: WRAP = $(call wrap,fdatasync)
+$(BUILD)/tests/test_table: WRAP = $(call wrap,peer_find)
+$(BUILD)/tests/test_count: WRAP = $(call wrap,poll)
+$(BUILD)/tests/test_peers: WRAP = $(call wrap,bench_event)
+$(BUILD)/tests/test_machine: WRAP = $(call wrap,fopen getrusage sched_getaffinity)
 $(BUILD)/tests/conformance: WRAP = $(call wrap,read write writev sendmsg \
     mq_send mq_timedsend sem_post)
 
@@ -83,11 +119,11 @@ $(LIB_A): $(call obj,$(LIB)) $(BUILD)/settings
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && ar rcs $@ $(filter %.o,$^)
 
-$(BUILD)/ipclab $(BUILD)/ipcbench $(TEST_BINS):
+$(BUILD)/ipclab $(BUILD)/ipcbench $(BUILD)/pingpong $(TEST_BINS):
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(LINK) $(WRAP) -o $@ $(filter %.o,$^) $(LIB_A) $(TEST_LIBS) \
-	    $(CJSON_LIBS) -lrt $(LDLIBS)
+	    $(CJSON_LIBS) -lrt -ldl -lm $(LDLIBS)
 
 $(BUILD)/obj/%.o: %.c $(BUILD)/settings | $(BUILD)/found
 	$(call say,CC,$<)
@@ -115,19 +151,42 @@ $(BUILD)/found: | $(filter clean deps,$(MAKECMDGOALS))
 	    echo "make: <$$h> is missing. Type: make deps" >&2; exit 1; }; done
 	$(Q)touch $@
 
--include $(patsubst %.o,%.d,$(call obj,$(SOURCES)))
+-include $(patsubst %.o,%.d,$(call obj,$(SOURCES))) \
+         $(addprefix $(BUILD)/peers/, $(addsuffix .d, $(PEERS)))
 
 # ---- what you would type --------------------------------------------------------
 
 tests: $(TEST_BINS)
 
-test: all tests
+test: all tests peers
 	$(Q)IPCLAB_BIN=$(BUILD)/ipclab \
 	    sh tests/run.sh $(BUILD)/tests $(TESTS)
 
 bench: all
 	$(Q)mkdir -p $(BUILD)/bench
 	$(Q)$(BUILD)/ipcbench --json $(BUILD)/bench/results.json
+
+# Everything: all waits, placements, sweeps and peers; about a quarter of an hour.
+bench-full: all peers
+	$(Q)mkdir -p $(BUILD)/bench
+	$(Q)$(BUILD)/ipcbench --wait all --place all --sweep all --runs 10 \
+	    --json $(BUILD)/bench/results.json
+
+# The base is looked at, and kept, before anything is measured: it may be the
+# very file that the new results will replace.
+bench-compare: all
+	$(Q)test -n '$(BASE)' || { \
+	    echo 'make bench-compare BASE=old.json: which results?' >&2; exit 64; }
+	$(Q)$(BUILD)/ipcbench --compare '$(BASE)' '$(BASE)' >/dev/null
+	$(Q)mkdir -p $(BUILD)/bench
+	$(Q)cp '$(BASE)' $(BUILD)/bench/base.json
+	$(Q)$(MAKE) -s bench
+	$(Q)$(BUILD)/ipcbench --compare $(BUILD)/bench/base.json \
+	    $(BUILD)/bench/results.json $(if $(THRESHOLD),--threshold $(THRESHOLD))
+
+# Is the floor right? Ours against a ping-pong that shares no code with it.
+bench-check: all $(BUILD)/pingpong
+	$(Q)sh tests/bare_check.sh $(BUILD)
 
 demo: all
 	$(Q)$(BUILD)/ipclab demo
@@ -151,17 +210,31 @@ PACKAGES = gcc libc6-dev make pkg-config libcjson-dev libcunit1-dev libbsd-dev
 deps:
 	$(Q)sh .ci/deps $(PACKAGES)
 
+# What the benchmark can compare with, and its pictures.
+deps-peers:
+	$(Q)sh .ci/deps libzmq3-dev libnng-dev libhiredis-dev redis-server \
+	    libsqlite3-dev
+
+deps-plots:
+	$(Q)sh .ci/deps gnuplot-nox
+
 help:
 	@echo "make deps         install what is missing (Debian, Ubuntu)"
 	@echo "make              build build/ipclab and build/ipcbench"
 	@echo "make test         run all tests"
-	@echo "make bench        compare the five mechanisms on this machine"
+	@echo "make bench        compare the five mechanisms on this machine (1 min)"
+	@echo "make bench-full   sizes, clients, depth, idle time, load ... (15 min)"
+	@echo "make bench-compare BASE=old.json   what is better or worse than then"
+	@echo "make bench-check  our floor against an independent ping-pong"
+	@echo "make deps-plots   gnuplot, for the pictures in report.html"
+	@echo "make deps-peers   ZeroMQ, nng, Redis, SQLite, to compare with"
 	@echo "make demo         a tour of about a minute"
 	@echo "make install      PREFIX=$(PREFIX) DESTDIR=$(DESTDIR); also uninstall"
 	@echo "make clean        remove build/"
 	@echo "settings: DEV=1  SAN=address|undefined|thread  V=1  CC=clang"
 
-.PHONY: all tests test bench demo install install-strip uninstall clean deps \
+.PHONY: all tests peers test bench bench-full bench-compare bench-check deps-peers \
+        deps-plots demo install install-strip uninstall clean deps \
         help FORCE
 .DELETE_ON_ERROR:
 

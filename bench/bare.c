@@ -13,7 +13,8 @@
  * All names are removed before anything is measured: whatever kills a process
  * of this, nothing is left behind.
  *
- * It needs _DEFAULT_SOURCE for MAP_ANONYMOUS, which POSIX 2008 lacks.
+ * It needs _DEFAULT_SOURCE for MAP_ANONYMOUS and syscall(2), which POSIX 2008
+ * lacks: futex(2) has no wrapper.
  */
 #define _DEFAULT_SOURCE
 #include "bare.h"
@@ -22,15 +23,18 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <mqueue.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /* One direction through shared memory; each on cache lines of its own. */
@@ -42,7 +46,7 @@ struct lane {
 
 struct bare {
     const struct mechanism *m;
-    bool spin;
+    bool spin, alone;
     size_t size[2]; /* of a request, of a reply */
     char *pattern;
     char *out, *in; /* buffers of the longer size */
@@ -225,18 +229,28 @@ static void queue_close(struct bare *b)
 
 /* ---- shared memory ------------------------------------------------------ */
 
+/* A semaphore that nobody waits for, or that is already posted, makes no
+ * system call. Alone, it makes the one that it would otherwise have made:
+ * one that finds nobody to wake, or no reason to sleep. */
+static void futex_call(struct lane *l, int op)
+{
+    (void)syscall(SYS_futex, (uint32_t *)(void *)&l->count, op,
+                  op == FUTEX_WAKE ? 1 : -1, NULL, NULL, 0);
+}
+
 static int lane_put(struct bare *b, int way, const char *message, size_t len)
 {
     struct lane *l = b->lane[way];
 
     memcpy(l->message, message, len);
+    if (b->alone)
+        futex_call(l, FUTEX_WAKE);
     if (!b->spin)
         return sem_post(&l->full) < 0 ? -errno : 0;
     /* release: who sees the new count sees the message as well. One writer a
-     * lane, so no read-modify-write is needed. */
-    atomic_store_explicit(
-        &l->count, atomic_load_explicit(&l->count, memory_order_relaxed) + 1,
-        memory_order_release);
+     * lane, so a plain store would do; but a locked addition sends the count
+     * on its way at once, where a store waits in the CPU's store buffer. */
+    (void)atomic_fetch_add_explicit(&l->count, 1, memory_order_release);
     return 0;
 }
 
@@ -245,6 +259,8 @@ static int lane_take(struct bare *b, int way, char *message, size_t len)
 {
     struct lane *l = b->lane[way];
 
+    if (b->alone)
+        futex_call(l, FUTEX_WAIT);
     if (b->spin) {
         while (atomic_load_explicit(&l->count, memory_order_acquire) == b->turn)
             ;
@@ -279,6 +295,44 @@ static void lane_close(struct bare *b)
         (void)munmap(b->lane[0], 2 * b->lane_size);
 }
 
+/* ---- eventfd: a token --------------------------------------------------- */
+
+static int token_put(struct bare *b, int way, const char *message, size_t len)
+{
+    const uint64_t one = 1;
+
+    (void)message, (void)len;
+    while (write(b->fd[way][1], &one, sizeof one) < 0)
+        if (errno != EAGAIN)
+            return -errno;
+    return 0;
+}
+
+/* The kernel keeps a number, no bytes: what is "received" was known before. */
+static int token_take(struct bare *b, int way, char *message, size_t len)
+{
+    uint64_t count;
+
+    while (read(b->fd[way][0], &count, sizeof count) < 0)
+        if (errno != EAGAIN)
+            return -errno;
+    memcpy(message, b->pattern + (b->turn + (unsigned)way) % PATTERN_STEP, len);
+    return count == 1 ? 0 : -EBADMSG;
+}
+
+static int token_open(struct bare *b)
+{
+    for (int way = 0; way < 2; way++) {
+        b->fd[way][0] = eventfd(0, b->spin ? EFD_NONBLOCK : 0);
+        if (b->fd[way][0] < 0)
+            return -errno;
+        b->fd[way][1] = dup(b->fd[way][0]);
+        if (b->fd[way][1] < 0)
+            return -errno;
+    }
+    return 0;
+}
+
 /* ---- the ping-pong, over any of them ------------------------------------ */
 
 static const struct mechanism mechanisms[] = {
@@ -287,6 +341,7 @@ static const struct mechanism mechanisms[] = {
     {"mqueue", queue_open, queue_close, queue_put, queue_take},
     {"shm", lane_open, lane_close, lane_put, lane_take},
     {"socket", socket_open, fd_close, fd_put, fd_take},
+    {BARE_TOKEN, token_open, fd_close, token_put, token_take},
 };
 
 static const struct mechanism *find(const char *name)
@@ -316,6 +371,7 @@ static void bare_drop(void *self)
 static int bare_prepare(void **self, const struct conditions *c, char *why)
 {
     struct bare *b = calloc(1, sizeof *b);
+    size_t longer;
     int err = -ENOMEM;
 
     (void)why;
@@ -323,12 +379,14 @@ static int bare_prepare(void **self, const struct conditions *c, char *why)
         return err;
     *b = (struct bare){.m = find(c->transport),
                        .spin = c->wait == TP_SPIN,
+                       .alone = c->kind == KIND_ALONE,
                        .size = {case_request_size(c), c->size},
                        .fd = {{-1, -1}, {-1, -1}},
                        .queue = {(mqd_t)-1, (mqd_t)-1}};
-    b->pattern = pattern_new(c->size);
-    b->out = malloc(c->size);
-    b->in = malloc(c->size);
+    longer = b->size[0] > b->size[1] ? b->size[0] : b->size[1];
+    b->pattern = pattern_new(longer);
+    b->out = malloc(longer);
+    b->in = malloc(longer);
     if (b->pattern && b->out && b->in)
         err = b->m->open(b);
     if (err)
@@ -370,9 +428,9 @@ static int bare_serve(void *self, const atomic_bool *stop)
     }
 }
 
-static int bare_join(void *self, char *why)
+static int bare_join(void *self, unsigned index, char *why)
 {
-    (void)self, (void)why; /* all ends were inherited */
+    (void)self, (void)index, (void)why; /* all ends were inherited */
     return 0;
 }
 
@@ -381,6 +439,21 @@ static int bare_call(void *self)
     struct bare *b = self;
     int err = send_payload(b, 0, b->turn);
 
+    return err ? err : b->m->take(b, 1, b->in, b->size[1]);
+}
+
+/* Both sides in turn, each message put before it is taken. */
+static int alone_call(void *self)
+{
+    struct bare *b = self;
+    int err = send_payload(b, 0, b->turn);
+
+    if (!err)
+        err = b->m->take(b, 0, b->in, b->size[0]);
+    if (!err && memcmp(b->in, payload(b, b->turn), b->size[0]) != 0)
+        err = -EBADMSG;
+    if (!err)
+        err = send_payload(b, 1, b->turn + 1);
     return err ? err : b->m->take(b, 1, b->in, b->size[1]);
 }
 
@@ -397,6 +470,17 @@ static void bare_leave(void *self, pid_t server)
     (void)self, (void)server;
 }
 
-const struct subject bare_subject = {bare_prepare, bare_serve, bare_join,
-                                     bare_call,    bare_check, bare_leave,
-                                     bare_drop};
+const struct subject bare_subject = {.prepare = bare_prepare,
+                                     .serve = bare_serve,
+                                     .join = bare_join,
+                                     .call = bare_call,
+                                     .check = bare_check,
+                                     .leave = bare_leave,
+                                     .drop = bare_drop};
+
+const struct subject alone_subject = {.prepare = bare_prepare,
+                                      .join = bare_join,
+                                      .call = alone_call,
+                                      .check = bare_check,
+                                      .leave = bare_leave,
+                                      .drop = bare_drop};

@@ -2,16 +2,20 @@
  * case.c - see case.h
  *
  *   names and sizes   conditions in words
- *   client side       warm up, measure, count
- *   server side       serve until told to stop
- *   ipcbench's side   fork both, wait for both, whatever happens
+ *   children          placed, with an alarm, ended with ipcbench
+ *   ipcbench's side   fork them, wait for them, whatever happens
+ *   results           what the clients left in the shared pages
  *
- * It needs _GNU_SOURCE for sched_setaffinity: placement is part of every
- * result, and POSIX has no call for it.
+ * What a client does in between is in measure.c. It needs _GNU_SOURCE for
+ * sched_setaffinity: placement is part of every result, and POSIX has no call
+ * for it.
  */
 #define _GNU_SOURCE
 #include "case.h"
 
+#include "measure.h"
+#include "peer.h"
+#include "text.h"
 #include "wire.h"
 
 #include <errno.h>
@@ -27,24 +31,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#define NS_PER_S      1000000000
 #define SAMPLES_PER_S 10000000 /* what is faster than 100 ns ends early */
-#define GRACE_S       5        /* what a run may last beyond its length */
+#define GRACE_S       6        /* what a run may last beyond its length */
 #define ASK_MS        20       /* between two SIGTERMs to a server */
 #define ASK_TIMES     50       /* then it is killed */
-
-/* What the processes of one run tell each other. */
-struct shared {
-    atomic_bool stop; /* ipcbench -> client: Ctrl-C */
-    pid_t server;     /* ipcbench -> client; 0 = none */
-    int error[2];     /* client's, server's: 0 or -errno */
-    char why[CASE_WHY_MAX];
-    int64_t elapsed_ns, cpu_ns;
-    int64_t switches; /* -1 = can't be counted */
-    uint32_t count;
-    /* Its own cache line: the client writes here all the time. */
-    _Alignas(64) uint32_t sample[]; /* ns */
-};
+#define LATE_MS       500      /* after Ctrl-C, before clients are killed */
 
 struct bench {
     struct bench_opts opts;
@@ -55,59 +46,87 @@ struct bench {
     struct shared *shared;
 };
 
+/* The processes of one run; a pid of 0: never started, or reaped. */
+struct crew {
+    pid_t server, client[TP_CLIENTS_MAX];
+    int server_status, client_status[TP_CLIENTS_MAX];
+    unsigned clients;
+};
+
 /* ---- names and sizes ---------------------------------------------------- */
 
-const char *op_name(enum op op)
-{
-    static const char *const names[OP_COUNT] = {"get", "echo"};
-
-    return names[op];
-}
-
-const char *wait_name(enum tp_wait wait)
-{
-    static const char *const names[] = {"block", "spin", "adapt"};
-
-    return names[wait];
-}
-
-const char *place_name(enum place place)
-{
-    static const char *const names[PLACE_COUNT] = {"same", "cross"};
-
-    return names[place];
-}
+const char *const op_names[OP_COUNT] = {"get", "echo", "raw", "list", "add"};
+const char *const wait_names[3] = {"block", "spin", "adapt"};
+const char *const place_names[PLACE_COUNT] = {"same",  "cross",   "smt",
+                                              "cache", "package", "free"};
 
 void op_sizes(enum op op, size_t *min, size_t *max)
 {
+    *min = *max = WIRE_REPLY_MIN + 12; /* add: an id and a revision */
     if (op == OP_GET) {
         *min = WIRE_REPLY_MIN + WIRE_EVENT_MIN + 1;
         *max = WIRE_REPLY_MIN + WIRE_EVENT_MIN + EVENT_TITLE_MAX;
-    } else {
-        *min = WIRE_REPLY_MIN + 1;
+    } else if (op == OP_ECHO || op == OP_RAW) {
+        *min = op == OP_RAW ? 1 : WIRE_REPLY_MIN + 1;
         *max = 1024 * 1024;
+    } else if (op == OP_LIST) {
+        *min = WIRE_REPLY_MIN + 4 + LIST_HITS * (WIRE_EVENT_MIN + 1);
+        *max =
+            WIRE_REPLY_MIN + 4 + LIST_HITS * (WIRE_EVENT_MIN + EVENT_TITLE_MAX);
     }
 }
 
 size_t case_request_size(const struct conditions *c)
 {
-    if (c->op == OP_GET)
-        return WIRE_REQUEST_MIN + sizeof(uint32_t);
-    return WIRE_REQUEST_MIN + c->size - WIRE_REPLY_MIN;
+    switch (c->op) {
+    case OP_GET: return WIRE_REQUEST_MIN + sizeof(uint32_t);
+    case OP_ECHO: return WIRE_REQUEST_MIN + c->size - WIRE_REPLY_MIN;
+    case OP_LIST: return WIRE_REQUEST_MIN + 32;
+    case OP_ADD: return WIRE_REQUEST_MIN + 24 + ADD_TITLE;
+    default: return c->size;
+    }
+}
+
+/* Only what isn't usual: so the usual names stay short, and stay the same
+ * when a later version can vary something more. */
+static void add_unusual(struct text *t, const struct conditions *c)
+{
+    if (c->deadline_ms >= 0)
+        text_add(t, "/deadline");
+    if (c->clients > 1)
+        text_add(t, "/clients:%u", c->clients);
+    if (c->depth > 1)
+        text_add(t, "/depth:%u", c->depth);
+    if (c->think_us)
+        text_add(t, "/think:%uus", c->think_us);
+    if (c->work_us)
+        text_add(t, "/work:%uus", c->work_us);
+    if (c->stall_us)
+        text_add(t, "/stall:%uus", c->stall_us);
+    if (c->rate > 0)
+        text_add(t, "/rate:%.0f", c->rate);
+    if (c->sync)
+        text_add(t, "/sync");
+    if (c->events != CASE_EVENTS && c->events > 0)
+        text_add(t, "/events:%u", c->events);
 }
 
 void case_name(char name[CASE_NAME_MAX], const struct conditions *c)
 {
-    static const char *const kinds[] = {"", "bare", "none"};
-    const char *of = op_name(c->op), *kind = kinds[c->kind];
+    static const char *const kinds[] = {"", "bare", "none", "alone", ""};
+    struct text t = {.at = name, .cap = CASE_NAME_MAX};
+    const char *kind = kinds[c->kind];
+    bool waits = c->kind != KIND_NONE && c->kind != KIND_ALONE;
 
+    text_add(&t, "%s/%s/%s/", c->transport, waits ? wait_names[c->wait] : "-",
+             place_names[c->place]);
     /* The floor of get is "bare", that of echo "bare-echo". */
-    (void)snprintf(name, CASE_NAME_MAX, "%s/%s/%s/%s%s%s/%zu%s", c->transport,
-                   c->kind == KIND_NONE ? "-" : wait_name(c->wait),
-                   place_name(c->place), kind,
-                   *kind && c->op != OP_GET ? "-" : "",
-                   *kind && c->op == OP_GET ? "" : of, c->size,
-                   c->deadline_ms < 0 ? "" : "/deadline");
+    if (*kind && c->op != OP_GET)
+        text_add(&t, "%s-%s", kind, op_names[c->op]);
+    else
+        text_add(&t, "%s", *kind ? kind : op_names[c->op]);
+    text_add(&t, "/%zu", c->size);
+    add_unusual(&t, c);
 }
 
 char *pattern_new(size_t size)
@@ -119,7 +138,7 @@ char *pattern_new(size_t size)
     return text;
 }
 
-/* ---- both children ------------------------------------------------------ */
+/* ---- children ----------------------------------------------------------- */
 
 static atomic_bool stop_serving; /* set by a handler, so it can't be a local */
 
@@ -129,12 +148,18 @@ static void on_term(int sig)
     atomic_store(&stop_serving, true);
 }
 
+static double seconds_of(const struct bench *b, const struct conditions *c)
+{
+    return c->seconds > 0 ? c->seconds : b->opts.seconds;
+}
+
 /*
  * A child of a run: it goes when its time is over, and when ipcbench dies. A
  * process group of its own keeps the terminal's Ctrl-C away: ipcbench ends its
  * children in order, so that they take their names with them.
  */
-static void settle_in(const struct bench *b, pid_t parent, int cpu)
+static void settle_in(const struct bench *b, const struct conditions *c,
+                      pid_t parent, int cpu)
 {
     /* No SA_RESTART: a blocking call must come back with EINTR. */
     struct sigaction act = {.sa_handler = on_term};
@@ -142,163 +167,89 @@ static void settle_in(const struct bench *b, pid_t parent, int cpu)
 
     (void)sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, NULL);
     (void)setpgid(0, 0); /* fails only for a session leader: not after fork */
-    (void)alarm((unsigned)(b->opts.seconds + GRACE_S)); /* default: death */
+    (void)alarm((unsigned)seconds_of(b, c) + GRACE_S); /* default: death */
     (void)sigaction(SIGTERM, &act, NULL);
     (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (getppid() != parent)
         _exit(1); /* it died before prctl */
     (void)sigprocmask(SIG_SETMASK, &b->old_mask, NULL);
+    if (cpu < 0)
+        return;
     CPU_ZERO(&set);
     CPU_SET((unsigned)cpu, &set);
     if (sched_setaffinity(0, sizeof set, &set) < 0)
         _exit(1); /* cpu came from sched_getaffinity */
 }
 
-/* ---- client ------------------------------------------------------------- */
-
-static int64_t now_ns(void)
+static void be_client(const struct bench *b, const struct conditions *c,
+                      const struct subject *subject, void *self, unsigned index)
 {
-    struct timespec t;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &t); /* can't fail on Linux */
-    return (int64_t)t.tv_sec * NS_PER_S + t.tv_nsec;
-}
-
-/*
- * The loop that everything here is about. Warm-up and measuring are the same
- * code over the same pages.
- */
-static int measure(const struct bench *b, const struct subject *subject,
-                   void *self, double seconds)
-{
-    struct shared *sh = b->shared;
-    int64_t start = now_ns(), until = start + (int64_t)(seconds * NS_PER_S);
-    uint32_t n = 0;
-    int64_t from, to;
-    int err;
-
-    do {
-        from = now_ns();
-        err = subject->call(self);
-        to = now_ns();
-        if (!err)
-            err = subject->check(self);
-        if (err)
-            return err;
-        sh->sample[n++] =
-            to - from < UINT32_MAX ? (uint32_t)(to - from) : UINT32_MAX;
-    } while (to < until && n < b->capacity &&
-             !atomic_load_explicit(&sh->stop, memory_order_relaxed));
-    sh->elapsed_ns = to - start;
-    sh->count = n;
-    return 0;
-}
-
-/* User and system time of a process, ns. Exact, and can be asked from outside:
- * getrusage(2) tells only about oneself. */
-static int64_t cpu_time(pid_t pid)
-{
-    struct timespec t;
-    clockid_t clock;
-
-    if (clock_getcpuclockid(pid, &clock) || clock_gettime(clock, &t) < 0)
-        return 0;
-    return (int64_t)t.tv_sec * NS_PER_S + t.tv_nsec;
-}
-
-/* Context switches of a process so far, -1 when /proc can't tell. */
-static int64_t switches_of(pid_t pid)
-{
-    char path[64], line[128];
-    long long value, sum = -1;
-    FILE *f;
-
-    (void)snprintf(path, sizeof path, "/proc/%ld/status", (long)pid);
-    f = fopen(path, "r");
-    if (!f)
-        return -1;
-    while (fgets(line, sizeof line, f))
-        /* Both kinds: on one CPU, waking the peer preempts the waker, so most
-         * switches count as involuntary. */
-        if (sscanf(line, "voluntary_ctxt_switches: %lld", &value) == 1 ||
-            sscanf(line, "nonvoluntary_ctxt_switches: %lld", &value) == 1)
-            sum = (sum < 0 ? 0 : sum) + value;
-    (void)fclose(f); /* only read */
-    return sum;
-}
-
-static int64_t switches_of_both(pid_t server)
-{
-    int64_t mine = switches_of(getpid()),
-            its = server ? switches_of(server) : 0;
-
-    return mine < 0 || its < 0 ? -1 : mine + its;
-}
-
-static int64_t cpu_time_of_both(pid_t server)
-{
-    return cpu_time(getpid()) + (server ? cpu_time(server) : 0);
-}
-
-/* Touch every page the loop will write: a first touch is a page fault, and
- * fork doesn't pass on the page table entries of shared memory. */
-static void touch_samples(const struct bench *b)
-{
-    volatile uint32_t *sample = b->shared->sample;
-
-    for (uint32_t i = 0; i < b->capacity; i += 256) /* 1 KiB: any page size */
-        sample[i] = 0;
-}
-
-/* Measure, and what it cost. The CPU clocks are read next to the loop, on both
- * sides: looking into /proc takes longer than some runs' requests. */
-static int measure_cost(const struct bench *b, const struct subject *subject,
-                        void *self)
-{
-    struct shared *sh = b->shared;
-    int64_t switches = switches_of_both(sh->server), after;
-    int64_t cpu_ns = cpu_time_of_both(sh->server);
-    int err = measure(b, subject, self, b->opts.seconds);
-
-    sh->cpu_ns = cpu_time_of_both(sh->server) - cpu_ns;
-    after = switches_of_both(sh->server);
-    sh->switches = switches < 0 || after < 0 ? -1 : after - switches;
-    return err;
-}
-
-static int be_client(const struct bench *b, const struct subject *subject,
-                     void *self)
-{
-    struct shared *sh = b->shared;
-    int err;
+    struct meter m = {.sh = b->shared,
+                      .c = c,
+                      .subject = subject,
+                      .self = self,
+                      .index = index,
+                      .seconds = seconds_of(b, c)};
 
     (void)sigaction(SIGTERM, &(struct sigaction){.sa_handler = SIG_DFL}, NULL);
-    err = subject->join(self, sh->why);
-    if (err)
-        return err;
-    touch_samples(b);
-    err = measure(b, subject, self, RUN_WARMUP_S);
-    if (!err)
-        err = measure_cost(b, subject, self);
-    subject->leave(self, sh->server);
-    return err;
+    m.capacity =
+        client_samples(b->shared, b->capacity, c, index, &m.sample, &m.service);
+    measure_client(&m);
+    _exit(b->shared->client[index].error != 0);
+}
+
+static void be_server(const struct bench *b, const struct subject *subject,
+                      void *self)
+{
+    int err = subject->serve(self, &stop_serving);
+
+    b->shared->server_error = err;
+    if (err) /* its clients would wait for it */
+        atomic_store(&b->shared->stop, true);
+    _exit(err != 0);
 }
 
 /* ---- ipcbench ----------------------------------------------------------- */
 
-static pid_t spawn(const struct bench *b, const struct subject *subject,
-                   void *self, int cpu, bool server)
+/* Index -1 is the server. Its pid, or -errno. */
+static pid_t spawn(const struct bench *b, const struct conditions *c,
+                   const struct subject *subject, void *self, int index)
 {
+    const struct spot *spot = &b->opts.spots[c->place];
     pid_t parent = getpid(), pid = fork();
-    int err;
 
     if (pid != 0)
         return pid < 0 ? -errno : pid;
-    settle_in(b, parent, cpu);
-    err = server ? subject->serve(self, &stop_serving)
-                 : be_client(b, subject, self);
-    b->shared->error[server] = err;
-    _exit(err != 0);
+    settle_in(b, c, parent, index < 0 ? spot->server : spot->client);
+    if (index < 0)
+        be_server(b, subject, self);
+    else
+        be_client(b, c, subject, self, (unsigned)index);
+    _exit(1); /* not reached */
+}
+
+/* The server first. A failing fork: those that run are ended as always. */
+static int start(struct bench *b, const struct conditions *c,
+                 const struct subject *subject, void *self, struct crew *crew)
+{
+    *crew = (struct crew){0};
+    if (subject->serve) {
+        pid_t pid = spawn(b, c, subject, self, -1);
+
+        if (pid < 0)
+            return pid;
+        crew->server = b->shared->server = pid;
+    }
+    while (crew->clients < c->clients) {
+        pid_t pid = spawn(b, c, subject, self, (int)crew->clients);
+
+        if (pid < 0) {
+            atomic_store(&b->shared->stop, true);
+            return pid;
+        }
+        crew->client[crew->clients++] = pid;
+    }
+    return 0;
 }
 
 /* Wait up to `ms` for one of our signals. True: SIGCHLD or time over. */
@@ -324,117 +275,312 @@ static bool reap(pid_t pid, int *status)
     return got != 0; /* < 0: not our child any more, so it has ended */
 }
 
-/* The client ends by itself: at its time, when told by shared->stop, or by
- * its alarm. Once interrupted it gets half a second. */
-static int await_client(struct bench *b, pid_t pid)
+/* How many clients still run. One that died couldn't tell the others. */
+static unsigned reap_clients(struct bench *b, struct crew *crew)
 {
-    int status = 0, late = 0;
+    unsigned running = 0;
 
-    while (!reap(pid, &status)) {
-        pause_for(b, 100);
-        if (b->interrupted && ++late == 5)
-            (void)kill(pid, SIGKILL);
+    for (unsigned i = 0; i < crew->clients; i++) {
+        if (crew->client[i] == 0)
+            continue;
+        if (!reap(crew->client[i], &crew->client_status[i])) {
+            running++;
+            continue;
+        }
+        crew->client[i] = 0;
+        if (crew->client_status[i] != 0)
+            atomic_store(&b->shared->stop, true);
     }
-    return status;
+    return running;
+}
+
+static void kill_clients(const struct crew *crew)
+{
+    for (unsigned i = 0; i < crew->clients; i++)
+        if (crew->client[i])
+            (void)kill(crew->client[i], SIGKILL);
+}
+
+/* Clients end by themselves: at their time, when told by shared->stop, or by
+ * their alarm. Once one was told it gets half a second, or less than one
+ * blocked in a call may need: then it is killed. */
+static void await_clients(struct bench *b, struct crew *crew)
+{
+    int late_ms = 0;
+
+    while (reap_clients(b, crew) > 0) {
+        pause_for(b, 100);
+        if (atomic_load(&b->shared->stop) && (late_ms += 100) >= LATE_MS)
+            kill_clients(crew);
+    }
 }
 
 /*
  * End the server. A signal that arrives just before a blocking call doesn't
  * wake it, so it is sent again until the process is gone.
  */
-static int end_server(struct bench *b, pid_t pid)
+static void end_server(struct bench *b, struct crew *crew)
 {
-    int status = 0;
-
-    for (int i = 0; !reap(pid, &status); i++) {
-        (void)kill(pid, i < ASK_TIMES ? SIGTERM : SIGKILL);
+    for (int i = 0; crew->server && !reap(crew->server, &crew->server_status);
+         i++) {
+        (void)kill(crew->server, i < ASK_TIMES ? SIGTERM : SIGKILL);
         pause_for(b, ASK_MS);
     }
-    return status;
 }
 
-/* A child that ended by a signal couldn't say why itself. SIGTERM is how a
- * server without names to remove (bare) is meant to end. */
-static int verdict(struct shared *sh, int side, int status)
+/* ---- results ------------------------------------------------------------ */
+
+/* A child that ended by a signal couldn't say why itself. */
+static int verdict(char *why, const char *who, int error, int status)
 {
-    static const char *const who[] = {"client", "server"};
     int sig = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 
-    if (sh->error[side] || status == 0 || (side == 1 && sig == SIGTERM))
-        return sh->error[side];
-    (void)snprintf(sh->why, sizeof sh->why,
+    if (error || status == 0)
+        return error;
+    (void)snprintf(why, CASE_WHY_MAX,
                    sig == SIGALRM ? "the %s got no answer" : "the %s died",
-                   who[side]);
+                   who);
     return sig == SIGALRM ? -ETIMEDOUT : -ECHILD;
 }
 
-static int collect(struct bench *b, struct run *out, int err)
+/* The first thing that went wrong. A server that couldn't start is why its
+ * clients found nobody; SIGTERM is how one without names to remove (bare) is
+ * meant to end; -ECANCELED says that somebody else failed, and so does a
+ * client that was killed for being late to leave. */
+static int first_error(struct bench *b, const struct crew *crew, char *why)
 {
     struct shared *sh = b->shared;
+    int err = sh->server_error, status = crew->server_status;
+    bool died = false;
 
-    if (b->interrupted)
-        err = -EINTR; /* a run cut short would weigh as much as a full one */
-    if (err == 0)
-        err = dist_make(&out->dist, sh->sample, sh->count);
-    out->error = err;
-    memcpy(out->why, sh->why, sizeof out->why);
-    if (err)
-        return err;
-    out->requests_per_s = sh->count * 1e9 / (double)sh->elapsed_ns;
-    out->cpu_ns = (double)sh->cpu_ns / sh->count;
-    out->switches = sh->switches < 0 ? NAN : (double)sh->switches / sh->count;
+    for (unsigned i = 0; i < crew->clients && !err; i++) {
+        const struct tally *t = &sh->client[i];
+        int ended = crew->client_status[i];
+
+        if (t->error == -ECANCELED)
+            continue;
+        died |= WIFSIGNALED(ended) && WTERMSIG(ended) == SIGKILL;
+        if (WIFSIGNALED(ended) && WTERMSIG(ended) == SIGKILL &&
+            crew->clients > 1)
+            continue;
+        memcpy(why, t->why, sizeof t->why);
+        err = verdict(why, "client", t->error, ended);
+    }
+    if (!err && WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM)
+        status = 0;
+    if (!err)
+        err = verdict(why, "server", 0, status);
+    if (!err && died)
+        err = verdict(why, "client", 0, SIGKILL);
+    return b->interrupted ? -EINTR : err;
+}
+
+/* What the clients counted, together. */
+static void add_up(struct run *out, const struct shared *sh, unsigned clients,
+                   uint64_t requests)
+{
+    double cpu = 0, voluntary = 0, involuntary = 0, rate = 0;
+    uint32_t most = 0, least = UINT32_MAX;
+
+    for (unsigned i = 0; i < clients; i++) {
+        const struct tally *t = &sh->client[i];
+
+        cpu += (double)t->cpu_ns;
+        voluntary += t->voluntary < 0 ? NAN : (double)t->voluntary;
+        involuntary += t->involuntary < 0 ? NAN : (double)t->involuntary;
+        rate += t->count * 1e9 / (double)t->elapsed_ns;
+        most = t->count > most ? t->count : most;
+        least = t->count < least ? t->count : least;
+    }
+    out->requests_per_s = rate;
+    out->cpu_ns = cpu / (double)requests;
+    out->voluntary = voluntary / (double)requests;
+    out->involuntary = involuntary / (double)requests;
+    out->share = clients > 1 ? (double)most / least : NAN; /* or infinite */
+}
+
+/* Each client's own tail, and the drift of all, before sorting mixes them. */
+static int look_at_clients(struct bench *b, const struct conditions *c,
+                           struct run *out)
+{
+    double drift[TP_CLIENTS_MAX];
+
+    for (unsigned i = 0; i < c->clients; i++) {
+        uint32_t *sample, *service;
+        struct dist d;
+        int err;
+
+        (void)client_samples(b->shared, b->capacity, c, i, &sample, &service);
+        drift[i] = samples_drift(sample, b->shared->client[i].count);
+        if (c->clients == 1)
+            break;
+        if (b->shared->client[i].count == 0)
+            continue; /* it never got its turn: share says so */
+        err = dist_make(&d, sample, b->shared->client[i].count);
+        if (err)
+            return err;
+        out->client_p99[i] = pool_percentile(&d, 1, P99);
+        dist_free(&d);
+    }
+    out->drift = interval_of(drift, c->clients).mid;
     return 0;
 }
 
-static int start_both(struct bench *b, const struct conditions *c,
-                      const struct subject *subject, void *self, pid_t pid[2])
+/* On a machine that is busy elsewhere a run may pass without a request. */
+static int check_samples(const struct bench *b, const struct conditions *c,
+                         struct run *out)
 {
-    const int *cpu = b->opts.cpu[c->place];
+    for (unsigned i = 0; i < c->clients; i++)
+        if (b->shared->client[i].count > 0)
+            return 0;
+    (void)snprintf(out->why, sizeof out->why,
+                   "no request was done in the measured time");
+    return -ETIMEDOUT;
+}
 
-    pid[0] = pid[1] = 0;
-    if (subject->serve)
-        pid[1] = spawn(b, subject, self, cpu[1], true);
-    if (pid[1] < 0)
-        return pid[1];
-    b->shared->server = pid[1];
-    pid[0] = spawn(b, subject, self, cpu[0], false);
-    return pid[0] < 0 ? pid[0] : 0;
+/* All clients' samples (or service times) as one distribution. */
+static int gather(struct bench *b, const struct conditions *c, bool service,
+                  struct dist *d)
+{
+    uint32_t *all = malloc(((size_t)b->capacity + 1) * sizeof *all);
+    uint32_t n = 0;
+    int err;
+
+    if (!all)
+        return -ENOMEM;
+    for (unsigned i = 0; i < c->clients; i++) {
+        uint32_t *part[2], count = b->shared->client[i].count;
+
+        (void)client_samples(b->shared, b->capacity, c, i, &part[0], &part[1]);
+        memcpy(all + n, part[service], count * sizeof *all);
+        n += count;
+    }
+    err = dist_make(d, all, n);
+    free(all);
+    return err;
+}
+
+static int collect(struct bench *b, const struct conditions *c, struct run *out)
+{
+    int err = check_samples(b, c, out);
+
+    if (!err)
+        err = look_at_clients(b, c, out);
+    if (!err)
+        err = gather(b, c, false, &out->dist);
+    if (!err && c->rate > 0)
+        err = gather(b, c, true, &out->service);
+    if (err)
+        return err;
+    out->p50 = dist_percentile(&out->dist, P50);
+    add_up(out, b->shared, c->clients, out->dist.count);
+    return 0;
+}
+
+/* ---- one run ------------------------------------------------------------ */
+
+static const struct subject *subject_of(const struct conditions *c, char *why)
+{
+    const struct peer *peer;
+
+    switch (c->kind) {
+    case KIND_LAB: return &lab_subject;
+    case KIND_BARE: return &bare_subject;
+    case KIND_NONE: return &none_subject;
+    case KIND_ALONE: return &alone_subject;
+    default: peer = peer_find(c->transport, why, CASE_WHY_MAX);
+    }
+    if (!peer)
+        return NULL;
+    return peer->transport ? &lab_subject : peer->subject;
+}
+
+/* Until the client of a counting run is there, or somebody gave up. */
+static void await_phase(struct bench *b, struct crew *crew, enum phase phase)
+{
+    while (atomic_load(&b->shared->phase) < (int)phase &&
+           !atomic_load(&b->shared->stop) && reap_clients(b, crew) > 0)
+        pause_for(b, 1);
+}
+
+/* In a counting run: watch between the client's two signs. */
+static int count_meanwhile(struct bench *b, struct crew *crew,
+                           struct counts *out)
+{
+    const pid_t pid[] = {crew->client[0], crew->server};
+    atomic_int *phase = &b->shared->phase;
+    enum count_how how = out->how;
+    struct counter *counter;
+    int err;
+
+    await_phase(b, crew, PHASE_READY);
+    if (atomic_load(&b->shared->stop))
+        return 0; /* whoever said so has the reason */
+    err = count_begin(&counter, how, pid, crew->server ? 2 : 1);
+    atomic_store(phase, PHASE_COUNTED);
+    if (err)
+        return err;
+    await_phase(b, crew, PHASE_DONE);
+    err = count_end(counter, b->shared->client[0].count, out);
+    atomic_store(phase, PHASE_OVER);
+    return err;
+}
+
+/* From prepare to the last child's end. `counts`: NULL = measure. */
+static int one_run(struct bench *b, const struct conditions *c,
+                   const struct subject *subject, struct counts *counts,
+                   char *why)
+{
+    struct shared *sh = b->shared;
+    struct crew crew;
+    void *self = NULL;
+    int err, failed;
+
+    memset(sh, 0, sizeof *sh);
+    sh->counting = counts != NULL;
+    if (!subject)
+        subject = subject_of(c, why);
+    if (!subject)
+        return -ENOSYS;
+    if (c->depth > 1 && !subject->post)
+        return -EOPNOTSUPP;
+    err = subject->prepare(&self, c, why);
+    if (err)
+        return err;
+    err = start(b, c, subject, self, &crew);
+    subject->drop(self);
+    if (!err && counts)
+        err = count_meanwhile(b, &crew, counts);
+    await_clients(b, &crew);
+    end_server(b, &crew);
+    failed = first_error(b, &crew, why);
+    return failed ? failed : err;
 }
 
 int case_run(struct bench *b, const struct conditions *c,
              const struct subject *subject, struct run *out)
 {
-    static const struct subject *const subjects[] = {
-        [KIND_LAB] = &lab_subject,
-        [KIND_BARE] = &bare_subject,
-        [KIND_NONE] = &none_subject};
-    struct shared *sh = b->shared;
-    int status[2] = {0, 0}, err;
-    void *self = NULL;
-    pid_t pid[2];
+    *out = (struct run){.p50 = NAN,
+                        .requests_per_s = NAN,
+                        .cpu_ns = NAN,
+                        .voluntary = NAN,
+                        .involuntary = NAN,
+                        .drift = NAN,
+                        .share = NAN};
+    for (size_t i = 0; i < TP_CLIENTS_MAX; i++)
+        out->client_p99[i] = NAN;
+    out->error = one_run(b, c, subject, NULL, out->why);
+    if (!out->error)
+        out->error = collect(b, c, out);
+    return out->error;
+}
 
-    *out = (struct run){.switches = NAN};
-    memset(sh, 0, sizeof *sh);
-    if (!subject)
-        subject = subjects[c->kind];
-    err = subject->prepare(&self, c, sh->why);
-    if (err)
-        return collect(b, out, err);
-    err = start_both(b, c, subject, self, pid);
-    subject->drop(self);
-    if (pid[0] > 0)
-        status[0] = await_client(b, pid[0]);
-    if (pid[1] > 0)
-        status[1] = end_server(b, pid[1]);
-    if (!err && sh->error[1] && !WIFSIGNALED(status[0])) {
-        err = sh->error[1]; /* also why its client found nobody */
-        sh->why[0] = '\0';
-    }
-    if (!err)
-        err = verdict(sh, 0, status[0]);
-    if (!err)
-        err = verdict(sh, 1, status[1]);
-    return collect(b, out, err);
+int case_count(struct bench *b, const struct conditions *c,
+               const struct subject *subject, struct counts *out)
+{
+    char why[CASE_WHY_MAX] = "";
+
+    return one_run(b, c, subject, out, why);
 }
 
 bool bench_interrupted(const struct bench *b)
@@ -447,11 +593,14 @@ struct bench *bench_open(const struct bench_opts *opts)
     static const int ends[] = {SIGINT, SIGTERM, SIGHUP};
     struct sigaction act;
     struct bench *b = calloc(1, sizeof *b);
+    double most;
 
     if (!b)
         return NULL;
     b->opts = *opts;
-    b->capacity = (uint32_t)(opts->seconds * SAMPLES_PER_S) + 1000;
+    most =
+        opts->seconds_most > opts->seconds ? opts->seconds_most : opts->seconds;
+    b->capacity = (uint32_t)(most * SAMPLES_PER_S) + 64000;
     b->shared_size = sizeof *b->shared + b->capacity * sizeof(uint32_t);
     b->shared = mmap(NULL, b->shared_size, PROT_READ | PROT_WRITE,
                      MAP_SHARED | MAP_ANONYMOUS, -1, 0);

@@ -8,12 +8,24 @@
 
 #include <stdio.h>
 
-enum { OPTIONS_GO, OPTIONS_HELP, OPTIONS_USAGE };
+/* What it asks for. */
+enum order { ORDER_MEASURE, ORDER_HELP, ORDER_COMPARE, ORDER_USAGE };
 
-/* Fill *choice, what isn't given with its default. OPTIONS_USAGE: *why says
- * in one sentence what is wrong. Strings point into argv. */
-int options_parse(struct choice *choice, int argc, char **argv,
-                  char why[CASE_WHY_MAX]);
+struct options {
+    struct choice choice;   /* ORDER_MEASURE */
+    const char *base, *now; /* ORDER_COMPARE: two results in JSON */
+    double threshold;       /* ... percent; a worsening beyond it fails */
+};
+
+/* Fill *o, what isn't given with its default. ORDER_USAGE: *why says in one
+ * sentence what is wrong. Strings point into argv. */
+enum order options_parse(struct options *o, int argc, char **argv,
+                         char why[CASE_WHY_MAX]);
+
+/* What only the machine can tell: false with *why, when more processes would
+ * spin than there are CPUs for them. */
+bool options_fit(const struct choice *choice, const struct machine *m,
+                 char why[CASE_WHY_MAX]);
 
 void options_help(FILE *f);
 

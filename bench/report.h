@@ -1,5 +1,5 @@
 /*
- * report.h - the results for programs: JSON, CSV, Markdown
+ * report.h - the results as files: JSON, CSV, Markdown, HTML
  *
  * The JSON is a superset of Google Benchmark's: context{}, benchmarks[] with
  * name, real_time, cpu_time, time_unit; real_time is the p50. Its keys are a
@@ -14,25 +14,24 @@
 #include <stdio.h>
 
 /* Where results will go: opened before anything is measured, put in place when
- * they are complete. FILE.json brings FILE.csv and FILE.md with it. */
+ * they are complete. FILE.json brings FILE.csv, FILE.md and FILE.html with it;
+ * for results.json that one is called report.html. */
 struct report {
     struct report_file {
         FILE *f;
         char *path, *temporary; /* temporary NULL: written in place */
-    } file[3];
+    } file[4];
 };
 
 /* 0, or -errno with the path that can't be written in *bad (the report's). */
 int report_open(struct report *r, const char *json, const char **bad);
 /* Write all and put them in place: 0 or -errno, *bad as above. */
 int report_write(struct report *r, const struct plan *p,
-                 const struct machine *m, int cpu[PLACE_COUNT][2], bool partial,
-                 const char **bad);
+                 const struct machine *m, bool partial, const char **bad);
 /* Takes what report_open left, also after a failure. */
 void report_close(struct report *r);
 
 /* The JSON text alone; the caller's to free. NULL without memory. */
-char *report_json(const struct plan *p, const struct machine *m,
-                  int cpu[PLACE_COUNT][2], bool partial);
+char *report_json(const struct plan *p, const struct machine *m, bool partial);
 
 #endif

@@ -10,8 +10,10 @@
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
-#define RUNS_MAX 1000 /* values of one interval */
+#define RUNS_MAX      1000 /* values of one interval */
+#define DRIFT_SAMPLES 20   /* of a third: fewer have no median to speak of */
 
 static int by_u32(const void *a, const void *b)
 {
@@ -62,6 +64,31 @@ int dist_make(struct dist *d, uint32_t *samples, uint32_t n)
     return 0;
 }
 
+static double median_of(const uint32_t *samples, uint32_t n)
+{
+    uint32_t *sorted = malloc(n * sizeof *sorted);
+    double median;
+
+    if (!sorted)
+        return NAN;
+    memcpy(sorted, samples, n * sizeof *sorted);
+    qsort(sorted, n, sizeof sorted[0], by_u32);
+    median = sorted[(n - 1) / 2];
+    free(sorted);
+    return median;
+}
+
+double samples_drift(const uint32_t *samples, uint32_t n)
+{
+    uint32_t third = n / 3;
+    double first;
+
+    if (third < DRIFT_SAMPLES)
+        return NAN;
+    first = median_of(samples, third);
+    return first > 0 ? median_of(samples + n - third, third) / first : NAN;
+}
+
 void dist_free(struct dist *d)
 {
     free(d->value); /* upto is its second half */
@@ -88,10 +115,14 @@ static uint32_t rank_of(const struct dist *d, uint32_t ns)
 static double share_of(const struct dist *runs, size_t n, uint32_t ns)
 {
     double sum = 0;
+    size_t good = 0;
 
     for (size_t i = 0; i < n; i++)
-        sum += (double)rank_of(&runs[i], ns) / runs[i].count;
-    return sum / (double)n;
+        if (runs[i].count > 0) {
+            sum += (double)rank_of(&runs[i], ns) / runs[i].count;
+            good++;
+        }
+    return sum / (double)good;
 }
 
 /* The smallest sample whose share reaches p: bisects the values, so the runs
@@ -141,19 +172,26 @@ double pool_max(const struct dist *runs, size_t n)
 {
     double max = NAN;
 
-    for (size_t i = 0; i < n; i++)
-        if (!(max >= runs[i].value[runs[i].distinct - 1])) /* or max is NAN */
-            max = runs[i].value[runs[i].distinct - 1];
+    for (size_t i = 0; i < n; i++) {
+        const struct dist *d = &runs[i];
+
+        if (d->count > 0 && !(max >= d->value[d->distinct - 1]))
+            max = d->value[d->distinct - 1]; /* larger, or max was NAN */
+    }
     return max;
 }
 
 double pool_mean(const struct dist *runs, size_t n)
 {
     double sum = 0;
+    size_t good = 0;
 
     for (size_t i = 0; i < n; i++)
-        sum += runs[i].mean;
-    return n ? sum / (double)n : NAN;
+        if (runs[i].count > 0) {
+            sum += runs[i].mean;
+            good++;
+        }
+    return good ? sum / (double)good : NAN;
 }
 
 /*
@@ -213,6 +251,25 @@ struct interval interval_difference(const double *a, const double *b, size_t n)
     for (size_t i = 0; i < n; i++)
         difference[i] = a[i] - b[i];
     return interval_of(difference, n);
+}
+
+bool values_two_modes(const double *v, size_t n)
+{
+    double x[RUNS_MAX];
+    size_t count = 0;
+
+    for (size_t i = 0; i < n && count < RUNS_MAX; i++)
+        if (!isnan(v[i]))
+            x[count++] = v[i];
+    qsort(x, count, sizeof x[0], by_double);
+    for (size_t i = 2; i + 2 <= count; i++) {
+        double gap = x[i] - x[i - 1];
+
+        if (gap > x[i - 1] - x[0] && gap > x[count - 1] - x[i] &&
+            gap > x[i - 1] / 4)
+            return true;
+    }
+    return false;
 }
 
 bool interval_differ(const struct interval *a, const struct interval *b)

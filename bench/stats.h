@@ -32,6 +32,11 @@ struct dist {
     double mean;
 };
 
+/* The median of the last third of samples[n] over that of the first, in the
+ * order in which they were measured: 1 = no drift. NAN for fewer than 60.
+ * Changes nothing. */
+double samples_drift(const uint32_t *samples, uint32_t n);
+
 /* Sorts samples[n] in place. 0, -EINVAL for n = 0, -ENOMEM. The caller frees
  * with dist_free, which takes an all-zero dist as well. */
 int dist_make(struct dist *d, uint32_t *samples, uint32_t n);
@@ -41,7 +46,7 @@ void dist_free(struct dist *d);
 uint32_t dist_percentile(const struct dist *d, unsigned p);
 
 /*
- * The same over several runs, in which each run weighs the same, however many
+ * The same over several runs (n of them, the empty ones don't count), in which each run weighs the same, however many
  * round trips it managed in its time: else the fast runs would outvote the
  * slow ones. NAN when fewer than STATS_BEYOND samples lie beyond it.
  */
@@ -70,6 +75,11 @@ struct interval interval_ratio(const double *a, const double *b, size_t n);
 
 /* Of a[i] - b[i]. */
 struct interval interval_difference(const double *a, const double *b, size_t n);
+
+/* Do v[n] (NAN doesn't count) fall into two groups, each of two or more, with
+ * a gap between them larger than either group is wide and than a quarter of
+ * its lower edge? Then a median is the luck of which group a run fell into. */
+bool values_two_modes(const double *v, size_t n);
 
 /* True when the intervals don't touch and both cover at least 90 %: only then
  * is one of the two called faster. */

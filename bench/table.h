@@ -1,9 +1,21 @@
 /*
  * table.h - the results for a person at a terminal, 100 columns wide
  *
- * Blocking and spinning are two tables and never share a ranking: one costs
- * system calls, the other a whole CPU. Within a table each placement has a
- * ranking of its own.
+ *   table_machine.c  where and how it was measured
+ *   table_base.c     the rankings
+ *   table_compare.c  ... and who is faster in them
+ *   table_price.c    what a deadline costs
+ *   table_why.c      system calls, switches, copies: where the time goes
+ *   table_sweep.c    one condition changed: a column for each transport
+ *   table_lines.c    the sweeps that need a line for each case: open loop,
+ *                    peers
+ *   table_block.c    ... which cases of a sweep stand in one table
+ *   table_noise.c    is all that to be trusted?
+ *   table_cell.c     numbers and sentences, for all of them
+ *
+ * Blocking, spinning and adaptive waiting are tables of their own and never
+ * share a ranking: one costs system calls, the other a whole CPU. Within them
+ * each placement has a ranking of its own.
  */
 #ifndef BENCH_TABLE_H
 #define BENCH_TABLE_H
@@ -13,17 +25,19 @@
 
 #include <stdio.h>
 
-/* A duration in three digits and a unit, at most 8 bytes: "3.12 us"; "-" for
- * NAN. */
+/* A duration in three digits and a unit, at most 8 bytes and a sign:
+ * "3.12 us"; "-" for NAN. */
 #define TABLE_CELL 24
 const char *table_time(char cell[TABLE_CELL], double ns);
 
-/* Where and how it was measured. */
-void table_machine(FILE *f, const struct machine *m, int cpu[PLACE_COUNT][2]);
-/* Colour only when asked for: see table_colour. */
-void table_results(FILE *f, const struct plan *p, bool colour);
+/* Where and how it is measured: known before the first run. */
+void table_machine(FILE *f, const struct machine *m);
+/* All that came out. Colour only when asked for: see table_colour. */
+void table_results(FILE *f, const struct plan *p, const struct machine *m,
+                   bool colour);
 
-/* True for a terminal and without NO_COLOR in the environment. */
+/* True for a terminal that isn't dumb, and without NO_COLOR (not empty) in
+ * the environment. */
 bool table_colour(FILE *f);
 
 #endif

@@ -2,30 +2,24 @@
  * test_bench.c - can the benchmark be trusted?
  *
  * The statistics against an oracle that sorts and counts; the harness against
- * subjects whose behaviour is known: one that takes 50 us, one that lies, one
- * that hangs, one that dies. And the program as a person meets it.
+ * subjects whose behaviour is known (fakes.h): one that takes 50 us, one that
+ * stalls, one that lies, hangs or dies; then against the real mechanisms.
  */
 #include "bare.h"
+#include "fakes.h"
 #include "harness.h"
 #include "machine.h"
 #include "options.h"
 #include "plan.h"
-#include "report.h"
 #include "stats.h"
 #include "table.h"
 
-#include <cjson/cJSON.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 
 #define COUNT(a) (sizeof(a) / sizeof(a)[0])
 
@@ -242,12 +236,45 @@ static void comparisons(const void *arg)
     EXPECT(isnan(ratio.mid));
 }
 
+static void drift(const void *arg)
+{
+    uint32_t samples[90];
+
+    (void)arg;
+    for (uint32_t i = 0; i < 90; i++)
+        samples[i] = i < 30 ? 100 : i < 60 ? 7 : 150;
+    EXPECT(near(samples_drift(samples, 90), 1.5));
+    EXPECT_INT(100, samples[0]); /* nothing was sorted */
+    EXPECT(isnan(samples_drift(samples, 59)));
+    memset(samples, 0, sizeof samples);
+    EXPECT(isnan(samples_drift(samples, 90)));
+}
+
+static void two_modes(const void *arg)
+{
+    const double two[] = {10, 30, 11, 31, 10.5, 29};
+    const double one[] = {10, 11, 10.5, 12, 13, 11.5};
+    const double outlier[] = {10, 11, 10, 90, 10.5, 11};
+    const double close[] = {10, 10.1, 11, 11.1}; /* apart, but by a tenth */
+
+    (void)arg;
+    EXPECT(values_two_modes(two, 6));
+    EXPECT(!values_two_modes(one, 6));
+    EXPECT(!values_two_modes(outlier, 6));
+    EXPECT(!values_two_modes(close, 4));
+    EXPECT(!values_two_modes((const double[]){1, NAN, 9}, 3));
+}
+
 /* ---- names and options -------------------------------------------------- */
 
 static void names(const void *arg)
 {
-    struct conditions c = {
-        .transport = "socket", .deadline_ms = -1, .size = 128};
+    struct conditions c = {.transport = "socket",
+                           .deadline_ms = -1,
+                           .size = 128,
+                           .clients = 1,
+                           .depth = 1,
+                           .events = CASE_EVENTS};
     char name[CASE_NAME_MAX];
 
     (void)arg;
@@ -256,19 +283,33 @@ static void names(const void *arg)
     c.deadline_ms = 1000;
     case_name(name, &c);
     EXPECT_STR("socket/block/same/get/128/deadline", name);
-    c = (struct conditions){.transport = "pipe",
-                            .kind = KIND_BARE,
-                            .wait = TP_SPIN,
-                            .place = PLACE_CROSS,
-                            .deadline_ms = -1,
-                            .size = 64};
-    case_name(name, &c);
-    EXPECT_STR("pipe/spin/cross/bare/64", name);
+    c.deadline_ms = -1;
+    c.wait = TP_SPIN;
+    c.place = PLACE_CROSS;
+    c.kind = KIND_BARE;
     EXPECT_INT(16, (long long)case_request_size(&c));
+    case_name(name, &c);
+    EXPECT_STR("socket/spin/cross/bare/128", name);
     c.op = OP_ECHO;
     case_name(name, &c);
-    EXPECT_STR("pipe/spin/cross/bare-echo/64", name);
-    EXPECT_INT(56, (long long)case_request_size(&c));
+    EXPECT_STR("socket/spin/cross/bare-echo/128", name);
+    EXPECT_INT(120, (long long)case_request_size(&c));
+    c = (struct conditions){.transport = "shm",
+                            .deadline_ms = -1,
+                            .size = 32,
+                            .op = OP_ADD,
+                            .clients = 8,
+                            .depth = 4,
+                            .think_us = 100,
+                            .work_us = 1,
+                            .stall_us = 2,
+                            .rate = 5000,
+                            .sync = true,
+                            .events = 7};
+    case_name(name, &c);
+    EXPECT_STR("shm/block/same/add/32/clients:8/depth:4/think:100us/work:1us/"
+               "stall:2us/rate:5000/sync/events:7",
+               name);
 }
 
 static void times(const void *arg)
@@ -287,57 +328,41 @@ static void times(const void *arg)
         EXPECT_STR(t[i].text, table_time(cell, t[i].ns));
 }
 
-#define WORDS_MAX 32
-
-/* An argv of the words of `line`, which lie in text[cap]. */
-static int split(char *argv[WORDS_MAX], char *text, size_t cap,
-                 const char *line)
-{
-    int argc = 0;
-    char *save = NULL;
-
-    (void)snprintf(text, cap, "ipcbench %s", line);
-    for (char *w = strtok_r(text, " ", &save); w && argc < WORDS_MAX - 1;
-         w = strtok_r(NULL, " ", &save))
-        argv[argc++] = w;
-    argv[argc] = NULL;
-    return argc;
-}
-
-/* Parse a command line; its words stay until the next call. */
-static int parse(struct choice *choice, const char *line)
-{
-    static char text[300], *argv[WORDS_MAX];
-    char why[CASE_WHY_MAX] = "";
-    int argc = split(argv, text, sizeof text, line);
-    int result = options_parse(choice, argc, argv, why);
-
-    EXPECT((result == OPTIONS_USAGE) == (why[0] != '\0'));
-    return result;
-}
-
 static void good_options(const void *arg)
 {
     struct choice ch;
 
     (void)arg;
-    EXPECT_INT(OPTIONS_GO, parse(&ch, ""));
+    EXPECT_INT(ORDER_MEASURE, fake_parse(&ch, ""));
     EXPECT_INT(6, (long long)ch.transport_count);
-    EXPECT(ch.plain && ch.deadline_ms > 0);
-    EXPECT_INT(OPTIONS_HELP, parse(&ch, "--help"));
-    EXPECT_INT(OPTIONS_GO,
-               parse(&ch, "--transports socket,shm,shm --wait block,spin "
-                          "--place same,cross --op get --deadline none "
-                          "--size 128 --clients 1 --depth 1 --seconds 1 "
-                          "--runs 5 --events 1000 --json FILE"));
+    EXPECT(ch.plain && ch.deadline_ms > 0 && ch.count);
+    EXPECT_INT(ORDER_HELP, fake_parse(&ch, "--help"));
+    EXPECT_INT(ORDER_MEASURE,
+               fake_parse(&ch, "--transports socket,shm,shm --wait block,spin "
+                               "--place same,cross --op get --deadline none "
+                               "--size 128 --clients 1 --depth 1 --seconds 1 "
+                               "--runs 5 --events 1000 --json FILE"));
     EXPECT_INT(2, (long long)ch.transport_count);
     EXPECT_STR("socket", ch.transports[0]);
     EXPECT(ch.plain && ch.deadline_ms == -1);
     EXPECT_INT(5, ch.runs);
     EXPECT_STR("FILE", ch.json);
-    EXPECT_INT(OPTIONS_GO,
-               parse(&ch, "--deadline 50 --op echo --size 1048576"));
+    EXPECT_INT(ORDER_MEASURE,
+               fake_parse(&ch, "--deadline 50 --op echo --size 1048576"));
     EXPECT(!ch.plain && ch.deadline_ms == 50 && ch.op == OP_ECHO);
+    EXPECT_INT(ORDER_MEASURE, fake_parse(&ch, "--clients 8 --depth 4"));
+    EXPECT(ch.clients == 8 && ch.depth == 4 && ch.waits == 1u << TP_BLOCK);
+    EXPECT_INT(ORDER_MEASURE,
+               fake_parse(&ch, "--wait all --place all --sweep all "
+                               "--transports all,redis --rate 5e3"));
+    EXPECT(ch.waits == 7 && ch.places == 63 && ch.rate == 5000);
+    EXPECT_INT((1 << SWEEP_COUNT) - 1, ch.sweeps);
+    EXPECT_INT(7, (long long)ch.transport_count);
+    EXPECT_INT(ORDER_MEASURE, fake_parse(&ch, "--op add --sync"));
+    EXPECT(ch.size == 32 && ch.sync);
+    EXPECT_INT(ORDER_MEASURE, fake_parse(&ch, "--op raw --size 1"));
+    EXPECT_INT(ORDER_MEASURE, fake_parse(&ch, "--op list --events 64"));
+    EXPECT_INT(ORDER_COMPARE, fake_parse(&ch, "--compare a.json b.json"));
 }
 
 static const char *const bad_options[] = {"--transports carrier-pigeon",
@@ -345,7 +370,7 @@ static const char *const bad_options[] = {"--transports carrier-pigeon",
                                           "--transports",
                                           "--wait sleep",
                                           "--wait block,",
-                                          "--place free",
+                                          "--place elsewhere",
                                           "--op get,echo",
                                           "--op remove",
                                           "--size 0",
@@ -356,12 +381,26 @@ static const char *const bad_options[] = {"--transports carrier-pigeon",
                                           "--size 99999999999999999999",
                                           "--op echo --size 20",
                                           "--op echo --size 1048577",
+                                          "--op raw --size 0",
+                                          "--op list --size 4000",
+                                          "--op list --events 63",
+                                          "--op raw --size 500000 "
+                                          "--transports fifo",
                                           "--runs 0",
                                           "--runs 1.5",
                                           "--runs 101",
-                                          "--clients 2",
                                           "--clients 0",
-                                          "--depth 8",
+                                          "--clients 65",
+                                          "--depth 0",
+                                          "--depth 65",
+                                          "--depth 2 --op add",
+                                          "--rate 0",
+                                          "--rate nan",
+                                          "--rate 5 --think 3",
+                                          "--rate 5 --depth 3",
+                                          "--think -1",
+                                          "--sync",
+                                          "--sweep everything",
                                           "--seconds 0",
                                           "--seconds nan",
                                           "--seconds 1s",
@@ -374,6 +413,9 @@ static const char *const bad_options[] = {"--transports carrier-pigeon",
                                           "--wait spin --deadline 100",
                                           "--unknown",
                                           "--json",
+                                          "--compare one.json",
+                                          "--compare a.json b.json c.json",
+                                          "--threshold much",
                                           "pipe"};
 
 static void bad_option(const void *arg)
@@ -382,151 +424,202 @@ static void bad_option(const void *arg)
 
     (void)arg;
     for (size_t i = 0; i < COUNT(bad_options); i++)
-        harness_check(parse(&ch, bad_options[i]) == OPTIONS_USAGE, false,
+        harness_check(fake_parse(&ch, bad_options[i]) == ORDER_USAGE, false,
                       __FILE__, __LINE__, "accepted: %s", bad_options[i]);
 }
 
-/* ---- subjects whose behaviour is known ---------------------------------- */
-
-static int64_t now_ns(void)
+/* More that spin than there are CPUs: refused, with the numbers. */
+static void spinners(const void *arg)
 {
-    struct timespec t;
+    struct machine m = {.allowed = 4};
+    char why[CASE_WHY_MAX] = "";
+    struct choice ch;
 
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+    (void)arg;
+    EXPECT_INT(ORDER_MEASURE, fake_parse(&ch, "--clients 3 --wait spin"));
+    ch.places = 1u << PLACE_FREE;
+    EXPECT(options_fit(&ch, &m, why));
+    ch.clients = 4;
+    EXPECT(!options_fit(&ch, &m, why));
+    EXPECT(strstr(why, "5 processes would spin, and 4 CPUs") != NULL);
+    ch.waits = 1u << TP_BLOCK;
+    EXPECT(options_fit(&ch, &m, why));
+    m.allowed = 1; /* the counter-example may be measured */
+    EXPECT_INT(ORDER_MEASURE, fake_parse(&ch, ""));
+    EXPECT(options_fit(&ch, &m, why));
 }
 
-static int fake_prepare(void **self, const struct conditions *c, char *why)
+/* ---- runs of subjects whose behaviour is known -------------------------- */
+
+static const struct conditions fake_case = {
+    .transport = "fake", .clients = 1, .depth = 1, .deadline_ms = -1};
+
+static void run_fake(struct run *run, const struct subject *subject,
+                     const struct conditions *c)
 {
-    (void)c, (void)why;
-    *self = NULL;
-    return 0;
+    struct bench *b = fake_bench();
+
+    REQUIRE_INT(0, case_run(b, c, subject, run));
+    bench_close(b);
 }
 
-static int fake_join(void *self, char *why)
+static void free_run(struct run *run)
 {
-    (void)self, (void)why;
-    return 0;
-}
-
-static int fake_call(void *self)
-{
-    int64_t until = now_ns() + 50000;
-
-    (void)self;
-    while (now_ns() < until)
-        ;
-    return 0;
-}
-
-static int fake_check(void *self)
-{
-    (void)self;
-    return 0;
-}
-
-static void fake_leave(void *self, pid_t server)
-{
-    (void)self, (void)server;
-}
-
-static void fake_drop(void *self)
-{
-    (void)self;
-}
-
-static int liar_check(void *self)
-{
-    static int calls;
-
-    (void)self;
-    return ++calls == 100 ? -EBADMSG : 0;
-}
-
-static int hang_call(void *self)
-{
-    (void)self;
-    return pause(); /* until the alarm */
-}
-
-static int die_call(void *self)
-{
-    (void)self;
-    return raise(SIGKILL);
-}
-
-static int stubborn_serve(void *self, const atomic_bool *stop)
-{
-    (void)self, (void)stop;
-    while (pause() < 0)
-        ; /* the signal handler returned; again */
-    return 0;
-}
-
-/* Ends at the start; its client only sees that nobody is there. */
-static int failing_serve(void *self, const atomic_bool *stop)
-{
-    (void)self, (void)stop;
-    return -ENOSPC;
-}
-
-static int left_alone(void *self)
-{
-    (void)self;
-    return -EPIPE;
-}
-
-#define FAKE                                                                   \
-    .prepare = fake_prepare, .join = fake_join, .leave = fake_leave,           \
-    .drop = fake_drop
-static const struct subject known_50us = {FAKE, .call = fake_call,
-                                          .check = fake_check};
-static const struct subject liar = {FAKE, .call = fake_call,
-                                    .check = liar_check};
-static const struct subject hanging = {FAKE, .call = hang_call,
-                                       .check = fake_check};
-static const struct subject dying = {FAKE, .call = die_call,
-                                     .check = fake_check};
-static const struct subject failing_server = {
-    FAKE, .serve = failing_serve, .call = left_alone, .check = fake_check};
-static const struct subject stubborn = {FAKE, .serve = stubborn_serve,
-                                        .call = fake_call, .check = fake_check};
-
-static struct bench *open_bench(void)
-{
-    struct bench_opts opts = {.seconds = 0.02};
-    struct bench *b;
-
-    machine_place(opts.cpu);
-    b = bench_open(&opts);
-    REQUIRE(b != NULL);
-    return b;
+    dist_free(&run->dist);
+    dist_free(&run->service);
 }
 
 static void known_delay(const void *arg)
 {
-    struct bench *b = open_bench();
-    struct conditions c = {.transport = "fake"};
     struct run run;
 
     (void)arg;
-    REQUIRE_INT(0, case_run(b, &c, &known_50us, &run));
-    EXPECT(run.dist.count > 10 && run.dist.count <= 400);
-    EXPECT(dist_percentile(&run.dist, P50) >= 50000);
-    EXPECT(dist_percentile(&run.dist, P50) < 60000);
+    run_fake(&run, &known_50us, &fake_case);
+    EXPECT(run.dist.count > 10 && run.dist.count <= 401);
+    EXPECT(run.p50 >= FAKE_NS && run.p50 < 5 * FAKE_NS);
     /* It computes all the time. (Wide: a hypervisor that takes the CPU away
      * looks like computing.) */
-    EXPECT(run.cpu_ns > 25000 && run.cpu_ns < 200000);
+    EXPECT(run.cpu_ns > FAKE_NS / 2 && run.cpu_ns < 4 * FAKE_NS);
     EXPECT(run.requests_per_s > 1000 && run.requests_per_s <= 20000);
-    dist_free(&run.dist);
+    EXPECT(isnan(run.share) && run.service.count == 0);
+    free_run(&run);
+}
+
+/* One call in 20 takes 3 ms: the median doesn't know, p99 does. */
+static void known_tail(const void *arg)
+{
+    struct conditions c = fake_case;
+    struct run run;
+
+    (void)arg;
+    c.seconds = 0.3;
+    run_fake(&run, &fake_tail, &c);
+    EXPECT(run.p50 >= 100000 && run.p50 < 1000000);
+    EXPECT(dist_percentile(&run.dist, P90) < 3000000);
+    EXPECT(dist_percentile(&run.dist, P99) >= 3000000);
+    free_run(&run);
+}
+
+/*
+ * 20 us a call, 2,000 calls a second, and each 400th takes 20 ms. A closed loop
+ * counts one slow call in 400. But the 40 requests due in these 20 ms wait for
+ * it too: a tenth of all, for 10 ms on average.
+ */
+static void open_loop(const void *arg)
+{
+    struct conditions c = fake_case;
+    struct run run;
+
+    (void)arg;
+    c.seconds = 0.5;
+    c.rate = 2000;
+    run_fake(&run, &fake_stalls, &c);
+    EXPECT(run.dist.count > 700 && run.dist.count <= 1001);
+    EXPECT_INT(run.dist.count, run.service.count);
+    EXPECT(dist_percentile(&run.service, P50) < 400000);
+    EXPECT(dist_percentile(&run.service, P90) < 1000000);
+    EXPECT(dist_percentile(&run.dist, 9600) >= 10000000);
+    EXPECT(pool_max(&run.dist, 1) >= 20000000);
+    EXPECT(pool_max(&run.service, 1) >= 20000000);
+    EXPECT(run.requests_per_s > 1000 && run.requests_per_s < 2050);
+    free_run(&run);
+}
+
+/* A rate that nobody could keep up with ends, and says so. */
+static void overrun(const void *arg)
+{
+    struct bench *b = fake_bench();
+    struct conditions c = fake_case;
+    struct run run;
+
+    (void)arg;
+    c.rate = 2000000; /* of calls that take 50 us: 2 s behind after 20 ms */
+    EXPECT_INT(-EOVERFLOW, case_run(b, &c, &known_50us, &run));
     bench_close(b);
+}
+
+/* Its own idle time isn't the request's. */
+static void think(const void *arg)
+{
+    struct conditions c = fake_case;
+    struct run run;
+
+    (void)arg;
+    c.seconds = 0.1;
+    c.think_us = 2000;
+    run_fake(&run, &known_50us, &c);
+    EXPECT(run.dist.count >= 5 && run.dist.count <= 50);
+    EXPECT(run.p50 >= FAKE_NS && run.p50 < 1000000);
+    free_run(&run);
+}
+
+/* With three in flight each waits for the two before it: 60 us. */
+static void pipelined(const void *arg)
+{
+    struct bench *b = fake_bench();
+    struct conditions c = fake_case;
+    struct run run;
+
+    (void)arg;
+    c.depth = 3;
+    REQUIRE_INT(0, case_run(b, &c, &fake_pipeline, &run));
+    EXPECT(run.p50 >= 60000 && run.p50 < 600000);
+    EXPECT(run.requests_per_s > 1000 && run.requests_per_s < 50100);
+    free_run(&run);
+    EXPECT_INT(-EBADMSG, case_run(b, &c, &fake_disorder, &run));
+    EXPECT_INT(-EOPNOTSUPP, case_run(b, &c, &known_50us, &run));
+    bench_close(b);
+}
+
+static void fairness(const void *arg)
+{
+    struct conditions c = fake_case;
+    struct run run;
+
+    (void)arg;
+    c.clients = 3;
+    c.seconds = 0.2;
+    run_fake(&run, &fake_unfair, &c);
+    EXPECT(run.share > 2 && run.share < 6);
+    EXPECT(run.dist.count > 100);
+    EXPECT(run.requests_per_s > 500 && run.requests_per_s < 4550);
+    EXPECT(isnan(run.client_p99[0])); /* a hundred have no p99 */
+    free_run(&run);
 }
 
 struct failure {
     const struct subject *subject;
     int error;
     const char *why;
+    unsigned clients;
 };
+
+static const struct failure lies = {&fake_liar, -EBADMSG, "", 1};
+static const struct failure hangs = {&fake_hangs, -ETIMEDOUT,
+                                     "the client got no answer", 1};
+static const struct failure dies = {&fake_dies, -ECHILD, "the client died", 1};
+static const struct failure one_dies = {&fake_one_dies, -ECHILD,
+                                        "the client died", 3};
+static const struct failure one_lies = {&fake_liar, -EBADMSG, "", 3};
+static const struct failure stays = {&fake_server_stays, -ECHILD,
+                                     "the server died", 1};
+static const struct failure fails = {&fake_server_fails, -ENOSPC, "", 1};
+static const struct failure fails_all = {&fake_server_fails, -ENOSPC, "", 8};
+
+static void failing(const void *arg)
+{
+    const struct failure *f = arg;
+    struct bench *b = fake_bench();
+    struct conditions c = fake_case;
+    struct run run;
+
+    c.clients = f->clients;
+    c.seconds = f->clients > 1 ? 0.3 : 0; /* they share a CPU */
+    EXPECT_INT(f->error, case_run(b, &c, f->subject, &run));
+    EXPECT_STR(f->why, run.why);
+    EXPECT_INT(0, run.dist.count);
+    bench_close(b);
+}
 
 /* The bare client's own check, asked once too often: the reply at hand isn't
  * the next one. So it does compare. */
@@ -539,40 +632,23 @@ static int twice_check(void *self)
 
 static void bare_checks(const void *arg)
 {
-    struct bench *b = open_bench();
-    struct conditions c = {.transport = "pipe", .kind = KIND_BARE, .size = 128};
+    struct bench *b = fake_bench();
+    struct conditions c = fake_case;
     struct subject twice = bare_subject;
     struct run run;
 
     (void)arg;
+    c.transport = "pipe";
+    c.kind = KIND_BARE;
+    c.size = 128;
     twice.check = twice_check;
     EXPECT_INT(-EBADMSG, case_run(b, &c, &twice, &run));
     bench_close(b);
 }
 
-static const struct failure fails = {&failing_server, -ENOSPC, ""};
-static const struct failure lies = {&liar, -EBADMSG, ""};
-static const struct failure hangs = {&hanging, -ETIMEDOUT,
-                                     "the client got no answer"};
-static const struct failure dies = {&dying, -ECHILD, "the client died"};
-static const struct failure stays = {&stubborn, -ECHILD, "the server died"};
-
-static void failing(const void *arg)
-{
-    const struct failure *f = arg;
-    struct bench *b = open_bench();
-    struct conditions c = {.transport = "fake"};
-    struct run run;
-
-    EXPECT_INT(f->error, case_run(b, &c, f->subject, &run));
-    EXPECT_STR(f->why, run.why);
-    EXPECT_INT(0, run.dist.count);
-    bench_close(b);
-}
-
 /* ---- real mechanisms ---------------------------------------------------- */
 
-static void real_case(struct bench *b, const struct conditions *c)
+static void real_case(struct bench *b, const struct conditions *c, double floor)
 {
     char name[CASE_NAME_MAX];
     struct run run;
@@ -585,84 +661,191 @@ static void real_case(struct bench *b, const struct conditions *c)
     if (err)
         return;
     EXPECT(run.dist.count > 0);
-    EXPECT(dist_percentile(&run.dist, P50) > 0);
-    EXPECT(dist_percentile(&run.dist, P50) < 100000000);
+    EXPECT(run.p50 > floor);
+    EXPECT(run.p50 < 100000000);
     EXPECT(run.cpu_ns > 0);
-    dist_free(&run.dist);
+    free_run(&run);
 }
 
-/* All transports; arg: the kind. Blocking and spinning, where two CPUs are. */
-static void mechanisms(const void *arg)
+static struct conditions real_conditions(const char *transport, enum kind kind)
 {
-    const enum kind kind = *(const enum kind *)arg;
-    struct bench *b = open_bench();
-    int cpu[PLACE_COUNT][2];
-
-    machine_place(cpu);
-    for (size_t i = 0; tp_all[i]; i++) {
-        struct conditions c = {.transport = tp_all[i]->name,
+    return (struct conditions){.transport = transport,
                                .kind = kind,
                                .deadline_ms = -1,
                                .size = 128,
                                .clients = 1,
                                .depth = 1,
                                .events = 100};
-        char why[CASE_WHY_MAX] = "";
+}
+
+static bool usable(const struct transport *t)
+{
+    char why[CASE_WHY_MAX] = "";
+    int err = tp_probe(t, why, sizeof why);
+
+    if (err)
+        harness_skip("%s: %s", t->name, why);
+    return err == 0;
+}
+
+/* All transports; arg: the kind. Blocking and spinning, where two CPUs are. */
+static void mechanisms(const void *arg)
+{
+    const enum kind kind = *(const enum kind *)arg;
+    struct bench *b = fake_bench();
+
+    for (size_t i = 0; tp_all[i]; i++) {
+        struct conditions c = real_conditions(tp_all[i]->name, kind);
 
         EXPECT(bare_exists(c.transport));
-        if (tp_probe(tp_all[i], why, sizeof why) != 0) {
-            harness_skip("%s: %s", c.transport, why);
+        if (!usable(tp_all[i]))
             continue;
-        }
-        real_case(b, &c);
+        real_case(b, &c, 0);
+        c.op = OP_RAW;
+        c.size = 1;
+        real_case(b, &c, 0);
+        if (kind == KIND_ALONE)
+            continue;
         c.op = OP_ECHO;
         c.size = 1000;
-        real_case(b, &c);
+        real_case(b, &c, 0);
         c.wait = TP_SPIN;
         c.place = PLACE_CROSS;
-        if (cpu[PLACE_CROSS][0] >= 0)
-            real_case(b, &c);
+        if (fake_here()->spots[PLACE_CROSS].there)
+            real_case(b, &c, 0);
     }
+    bench_close(b);
+}
+
+/* The lab alone: what a bare ping-pong can't do. */
+static void operations(const void *arg)
+{
+    struct bench *b = fake_bench();
+
+    (void)arg;
+    for (size_t i = 0; tp_all[i]; i++) {
+        struct conditions c = real_conditions(tp_all[i]->name, KIND_LAB);
+
+        if (!usable(tp_all[i]))
+            continue;
+        c.op = OP_LIST;
+        c.size = LIST_SIZE;
+        real_case(b, &c, 0);
+        c.op = OP_ADD;
+        c.sync = i % 2;
+        real_case(b, &c, 0);
+        c = real_conditions(tp_all[i]->name, KIND_LAB);
+        c.clients = 5;
+        real_case(b, &c, 0);
+        c.clients = 1;
+        c.work_us = 500;
+        real_case(b, &c, 500000);
+        c.work_us = 0;
+        c.rate = 500;
+        c.seconds = 0.1;
+        c.place = PLACE_FREE;
+        real_case(b, &c, 0);
+    }
+    lab_forget();
+    bench_close(b);
+}
+
+/* More than one in flight where the mechanism can; else the limit's name. */
+static void depths(const void *arg)
+{
+    struct bench *b = fake_bench();
+
+    (void)arg;
+    for (size_t i = 0; tp_all[i]; i++) {
+        struct conditions c = real_conditions(tp_all[i]->name, KIND_LAB);
+        struct run run;
+
+        if (!usable(tp_all[i]))
+            continue;
+        c.depth = 4;
+        if (tp_all[i]->max_depth >= 4) {
+            real_case(b, &c, 0);
+        } else {
+            EXPECT_INT(-ENOBUFS, case_run(b, &c, NULL, &run));
+            EXPECT(run.why[0] != '\0');
+        }
+    }
+    lab_forget();
+    bench_close(b);
+}
+
+/* Never a clamped size: too much is an error of the mechanism. */
+static void too_big(const void *arg)
+{
+    struct bench *b = fake_bench();
+    struct conditions c = real_conditions("fifo", KIND_LAB);
+    struct run run;
+
+    (void)arg;
+    c.op = OP_RAW;
+    c.size = 4097;
+    EXPECT_INT(-EMSGSIZE, case_run(b, &c, NULL, &run));
+    c.transport = "mqueue";
+    c.size = 1048576;
+    EXPECT_INT(-EMSGSIZE, case_run(b, &c, NULL, &run));
+    c.transport = "pipe";
+    real_case(b, &c, 0); /* a megabyte there and back */
     bench_close(b);
 }
 
 static void direct_call(const void *arg)
 {
-    struct bench *b = open_bench();
-    struct conditions c = {.transport = "none",
-                           .kind = KIND_NONE,
-                           .deadline_ms = -1,
-                           .size = 128,
-                           .clients = 1,
-                           .depth = 1,
-                           .events = 100};
+    struct bench *b = fake_bench();
+    struct conditions c = real_conditions("none", KIND_NONE);
 
     (void)arg;
-    real_case(b, &c);
+    real_case(b, &c, 0);
+    lab_forget();
     bench_close(b);
 }
 
-/* ---- plan and report ---------------------------------------------------- */
+/* What the kernel is asked to do is known exactly for a bare pipe. */
+static void counted(const void *arg)
+{
+    struct bench *b = fake_bench();
+    struct conditions c = real_conditions("pipe", KIND_BARE);
+    struct counts counts = {0};
+    char why[CASE_WHY_MAX];
 
-static void no_progress(size_t done, size_t all, void *arg)
+    (void)arg;
+    counts.how = count_possible(why, sizeof why);
+    if (counts.how == COUNT_NOT) {
+        harness_skip("%s", why);
+    } else {
+        REQUIRE_INT(0, case_count(b, &c, NULL, &counts));
+        EXPECT(counts.calls > 3.9 && counts.calls < 4.3);
+        EXPECT(counts.copied > 280 && counts.copied < 296); /* 2 * (16 + 128) */
+        EXPECT(counts.voluntary + counts.involuntary > 1.5);
+    }
+    bench_close(b);
+}
+
+/* ---- plans -------------------------------------------------------------- */
+
+static void no_progress(double done, double all, void *arg)
 {
     (void)arg;
-    EXPECT(done <= all);
+    EXPECT(done <= all * 1.0001);
 }
 
 /* pipe, good and lying: rows 0 (get), 1 (get, deadline), 2 (bare). */
-static void fake_plan(struct plan *p, int cpu[PLACE_COUNT][2])
+static void fake_plan(struct plan *p)
 {
-    struct bench *b = open_bench();
+    struct bench *b = fake_bench();
     struct choice ch;
 
-    machine_place(cpu);
-    REQUIRE_INT(OPTIONS_GO, parse(&ch, "--transports pipe --wait block --place "
-                                       "same --runs 6 --seconds 0.02"));
-    REQUIRE_INT(0, plan_make(p, &ch, cpu));
+    REQUIRE_INT(ORDER_MEASURE,
+                fake_parse(&ch, "--transports pipe --wait block --place same "
+                                "--runs 6 --seconds 0.02 --no-why"));
+    REQUIRE_INT(0, plan_make(p, &ch, fake_here()));
     REQUIRE_INT(3, (long long)p->count);
     p->rows[0].subject = p->rows[2].subject = &known_50us;
-    p->rows[1].subject = &liar;
+    p->rows[1].subject = &fake_liar;
     for (int i = 0; i < 3; i++)
         p->rows[i].error = 0; /* whatever pipes can do here */
     EXPECT_INT(18, (long long)plan_runs(p));
@@ -674,22 +857,18 @@ static void wrong_reply(const void *arg)
 {
     struct summary s;
     struct plan p;
-    int cpu[PLACE_COUNT][2];
 
     (void)arg;
-    fake_plan(&p, cpu);
+    fake_plan(&p);
     EXPECT(plan_failed(&p));
     EXPECT_INT(-EBADMSG, p.rows[1].error);
     EXPECT(!p.rows[1].expected);
     plan_summary(&s, &p, &p.rows[1]);
-    EXPECT(isnan(s.p50.mid) && isnan(s.max) && s.samples == 0);
+    EXPECT(isnan(s.p50.mid) && isnan(s.max) && s.samples == 0 && s.runs == 0);
     plan_summary(&s, &p, &p.rows[0]);
-    EXPECT(s.p50.mid >= 50000 && s.to_bare.mid > 0.9 && s.to_bare.mid < 1.1);
+    EXPECT(s.p50.mid >= FAKE_NS && s.runs == 6);
+    EXPECT(s.to_bare.mid > 0.9 && s.to_bare.mid < 1.1);
     EXPECT_INT(6, (long long)s.to_bare.n);
-    /* Too few samples for a median have no interval either. */
-    p.rows[2].runs = 0;
-    plan_summary(&s, &p, &p.rows[2]);
-    EXPECT(isnan(s.p50.mid) && isnan(s.p50.low) && isnan(s.p50.high));
     /* One bad run of six spoils the case. */
     p.rows[0].error = -EBADMSG;
     plan_summary(&s, &p, &p.rows[0]);
@@ -697,350 +876,93 @@ static void wrong_reply(const void *arg)
     plan_free(&p);
 }
 
-static const char *const entry_keys[] = {"name",
-                                         "run_name",
-                                         "run_type",
-                                         "aggregate_name",
-                                         "repetitions",
-                                         "threads",
-                                         "iterations",
-                                         "real_time",
-                                         "cpu_time",
-                                         "time_unit",
-                                         "transport",
-                                         "wait",
-                                         "place",
-                                         "op",
-                                         "request",
-                                         "deadline_ms",
-                                         "size_bytes",
-                                         "request_bytes",
-                                         "clients",
-                                         "depth",
-                                         "events",
-                                         "runs",
-                                         "runs_p50_ns",
-                                         "samples",
-                                         "p50_ns",
-                                         "p50_low_ns",
-                                         "p50_high_ns",
-                                         "interval_coverage",
-                                         "p90_ns",
-                                         "p99_ns",
-                                         "p999_ns",
-                                         "max_ns",
-                                         "mean_ns",
-                                         "requests_per_s",
-                                         "cpu_ns_per_request",
-                                         "switches_per_request",
-                                         "syscalls_per_request",
-                                         "ratio_to_bare",
-                                         "ratio_to_bare_low",
-                                         "ratio_to_bare_high",
-                                         "error_occurred",
-                                         "error_message"};
-
-static const char *const context_keys[] = {"date",
-                                           "executable",
-                                           "cpu_model",
-                                           "num_cpus",
-                                           "allowed_cpus",
-                                           "mhz_per_cpu",
-                                           "governor",
-                                           "cpu_scaling_enabled",
-                                           "hypervisor",
-                                           "container",
-                                           "kernel",
-                                           "load_avg",
-                                           "clock_source",
-                                           "clock_cost_ns",
-                                           "harness_cost_ns",
-                                           "compiler",
-                                           "cflags",
-                                           "revision",
-                                           "library_build_type",
-                                           "cpus_same",
-                                           "cpus_cross",
-                                           "runs",
-                                           "seconds_per_run",
-                                           "warmup_seconds",
-                                           "order_seed",
-                                           "partial"};
-
-static void expect_keys(const cJSON *o, const char *const *keys, size_t n)
+static int by_text(const void *a, const void *b)
 {
-    for (size_t i = 0; i < n; i++)
-        harness_check(cJSON_GetObjectItemCaseSensitive(o, keys[i]) != NULL,
-                      false, __FILE__, __LINE__, "no key %s", keys[i]);
-    EXPECT_INT((long long)n, cJSON_GetArraySize(o));
+    return strcmp(a, b);
 }
 
-static const cJSON *item(const cJSON *o, const char *key)
+/* Everything there is: no two cases of one name, each on its own factor. */
+static void whole_plan(const void *arg)
 {
-    return cJSON_GetObjectItemCaseSensitive(o, key);
-}
-
-static void json(const void *arg)
-{
-    struct machine m;
+    static char name[2000][CASE_NAME_MAX];
+    struct choice ch;
     struct plan p;
-    int cpu[PLACE_COUNT][2];
-    const cJSON *list, *entry;
-    char *text;
-    cJSON *root;
 
     (void)arg;
-    fake_plan(&p, cpu);
-    machine_look(&m);
-    text = report_json(&p, &m, cpu, true);
-    REQUIRE(text != NULL);
-    root = cJSON_ParseWithOpts(text, NULL, true); /* nothing behind it */
-    REQUIRE(root != NULL);
-    expect_keys(item(root, "context"), context_keys, COUNT(context_keys));
-    EXPECT(cJSON_IsTrue(item(item(root, "context"), "partial")));
-    list = item(root, "benchmarks");
-    REQUIRE_INT(3, cJSON_GetArraySize(list));
-    cJSON_ArrayForEach(entry, list)
-        expect_keys(entry, entry_keys, COUNT(entry_keys));
-    entry = cJSON_GetArrayItem(list, 0);
-    EXPECT_STR("pipe/block/same/get/128", item(entry, "name")->valuestring);
-    EXPECT(item(entry, "real_time")->valuedouble >= 50000);
-    EXPECT(cJSON_IsNull(item(entry, "syscalls_per_request")));
-    EXPECT(cJSON_IsNull(item(entry, "deadline_ms")));
-    EXPECT(cJSON_IsFalse(item(entry, "error_occurred")));
-    entry = cJSON_GetArrayItem(list, 1);
-    EXPECT(cJSON_IsTrue(item(entry, "error_occurred")));
-    EXPECT(cJSON_IsNull(item(entry, "real_time")));
-    EXPECT_STR("wrong reply", item(entry, "error_message")->valuestring);
-    cJSON_Delete(root);
-    free(text);
+    REQUIRE_INT(
+        ORDER_MEASURE,
+        fake_parse(&ch, "--wait all --place all --sweep all --runs 10"));
+    REQUIRE_INT(0, plan_make(&p, &ch, fake_here()));
+    REQUIRE(p.count > 300 && p.count < COUNT(name));
+    for (size_t i = 0; i < p.count; i++)
+        plan_name(name[i], &p.rows[i]);
+    qsort(name, p.count, sizeof name[0], by_text);
+    for (size_t i = 1; i < p.count; i++)
+        harness_check(strcmp(name[i - 1], name[i]) != 0, false, __FILE__,
+                      __LINE__, "twice: %s", name[i]);
+    EXPECT(plan_seconds(&p) < 1800);
+    for (int sweep = SWEEP_SIZE; sweep <= SWEEP_EVENTS; sweep++)
+        EXPECT(plan_find(&p, (enum sweep)sweep, "shm", KIND_LAB, PLACE_SAME,
+                         NAN) != NULL);
+    EXPECT(plan_find(&p, SWEEP_SIZE, "pipe", KIND_BARE, PLACE_SAME, 65537) !=
+           NULL);
+    EXPECT(plan_find(&p, SWEEP_PEERS, "file", KIND_PEER, PLACE_CROSS, NAN) !=
+           NULL);
     plan_free(&p);
 }
 
-static void write_text(const char *path, const char *text)
+/* The parts and what isn't accounted for are the whole, whatever they are. */
+static void breakdown(const void *arg)
 {
-    FILE *f = fopen(path, "w");
-
-    REQUIRE(f != NULL);
-    EXPECT(fputs(text, f) >= 0);
-    EXPECT_INT(0, fclose(f));
-}
-
-static void files(const void *arg)
-{
-    char path[200], line[16] = "";
-    struct report r;
-    const char *bad = NULL;
-    FILE *f;
+    struct bench *b = fake_bench();
+    struct breakdown bd;
+    const struct row *row;
+    struct choice ch;
+    struct plan p;
 
     (void)arg;
-    EXPECT_INT(-ENOENT, report_open(&r, "/nowhere/at/all.json", &bad));
-    EXPECT_STR("/nowhere/at/all.json", bad);
-    report_close(&r);
-    EXPECT_INT(-EISDIR, report_open(&r, harness_dir(), &bad));
-    report_close(&r);
-    /* Opened and given up: the old result is still there, and no other. */
-    (void)snprintf(path, sizeof path, "%s/old.json", harness_dir());
-    write_text(path, "old");
-    EXPECT_INT(0, report_open(&r, path, &bad));
-    report_close(&r);
-    f = fopen(path, "r");
-    REQUIRE(f != NULL);
-    EXPECT(fgets(line, sizeof line, f) != NULL);
-    EXPECT_STR("old", line);
-    (void)fclose(f);
-    (void)snprintf(path, sizeof path, "%s/old.json.new", harness_dir());
-    EXPECT_INT(-1, access(path, F_OK));
+    REQUIRE_INT(ORDER_MEASURE,
+                fake_parse(&ch, "--transports none,pipe --wait block --place "
+                                "same --runs 2 --seconds 0.02"));
+    REQUIRE_INT(0, plan_make(&p, &ch, fake_here()));
+    REQUIRE_INT(0, plan_measure(&p, b, no_progress, NULL));
+    row = plan_find(&p, SWEEP_BASE, "pipe", KIND_LAB, PLACE_SAME, 128);
+    REQUIRE(row != NULL && plan_breakdown(&bd, &p, row));
+    EXPECT(bd.codec > 0 && bd.calls > 0 && bd.waking > 0);
+    EXPECT(near(bd.codec + bd.calls + bd.copies + bd.waking + bd.own + bd.rest,
+                bd.total));
+    row = plan_twin(&p, row, KIND_BARE, -1);
+    REQUIRE(row != NULL);
+    EXPECT(!plan_breakdown(&bd, &p, row)); /* only the lab's rows */
+    plan_free(&p);
+    bench_close(b);
 }
 
-/* ---- the program -------------------------------------------------------- */
-
-/* build/ipcbench beside this test, or one folder up. */
-static bool find_program(char path[300])
+static void noise(const void *arg)
 {
-    char self[200];
-    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-    char *slash;
-
-    for (int up = 0; n > 0 && up < 2; up++) {
-        self[n] = '\0';
-        slash = strrchr(self, '/');
-        if (!slash)
-            break;
-        *slash = '\0';
-        n = slash - self;
-        (void)snprintf(path, 300, "%s/ipcbench", self);
-        if (access(path, X_OK) == 0)
-            return true;
-    }
-    harness_skip("no ipcbench beside this program");
-    return false;
-}
-
-/* Start it with these arguments; *out is the read end of its stdout. */
-static pid_t start(const char *line, int *out)
-{
-    char path[300], text[500], *argv[WORDS_MAX];
-    int fd[2];
-    pid_t pid;
-
-    if (!find_program(path))
-        return -1;
-    REQUIRE_INT(0, pipe(fd));
-    pid = fork();
-    REQUIRE(pid >= 0);
-    if (pid == 0) {
-        (void)split(argv, text, sizeof text, line);
-        (void)dup2(fd[1], STDOUT_FILENO);
-        (void)dup2(fd[1], STDERR_FILENO);
-        (void)close(fd[0]);
-        (void)close(fd[1]);
-        (void)execv(path, argv);
-        _exit(126);
-    }
-    (void)close(fd[1]);
-    *out = fd[0];
-    return pid;
-}
-
-/* Read all it says (the first `cap` bytes are kept); its exit code. */
-static int finish(pid_t pid, int out, char *said, size_t cap)
-{
-    char more[512];
-    size_t len = strlen(said);
-    int status = 0;
-    ssize_t n;
-
-    while ((n = read(out, more, sizeof more)) > 0)
-        for (ssize_t i = 0; i < n && len + 1 < cap; i++)
-            said[len++] = more[i];
-    said[len] = '\0';
-    (void)close(out);
-    REQUIRE_INT(pid, waitpid(pid, &status, 0));
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
-}
-
-static void usage(const void *arg)
-{
-    char said[500] = "";
-    int out = -1;
-    pid_t pid = start("--clients 64", &out);
+    struct machine m = *fake_here();
+    char text[200];
+    struct plan p;
 
     (void)arg;
-    if (pid < 0)
-        return;
-    EXPECT_INT(64, finish(pid, out, said, sizeof said));
-    EXPECT(strstr(said, "only 1 can be measured yet") != NULL);
-    said[0] = '\0';
-    pid = start("--wait block -xq", &out); /* not the argument before it */
-    EXPECT_INT(64, finish(pid, out, said, sizeof said));
-    EXPECT(strstr(said, "ipcbench: -x: an unknown option") != NULL);
-}
-
-static void unwritable(const void *arg)
-{
-    char said[500] = "";
-    int out = -1;
-    pid_t pid = start("--json /nowhere/r.json", &out);
-
-    (void)arg;
-    if (pid < 0)
-        return;
-    EXPECT_INT(73, finish(pid, out, said, sizeof said));
-    EXPECT_STR("ipcbench: cannot create '/nowhere/r.json': ENOENT No such file "
-               "or directory\n",
-               said);
-}
-
-static void too_big(const void *arg)
-{
-    static char said[8000];
-    int out = -1;
-    pid_t pid =
-        start("--transports mqueue,pipe --op echo --size 200000 --runs 1 "
-              "--seconds 0.02 --wait block --place same",
-              &out);
-
-    (void)arg;
-    if (pid < 0)
-        return;
-    /* What a mechanism can't carry is a result, not a failure. */
-    EXPECT_INT(0, finish(pid, out, said, sizeof said));
-    EXPECT(strstr(said, "mqueue    not available: EMSGSIZE") != NULL);
-}
-
-/* True when the file's JSON says that it is partial. */
-static bool says_partial(const char *path)
-{
-    static char text[100000];
-    FILE *f = fopen(path, "r");
-    cJSON *root;
-    bool partial;
-
-    REQUIRE(f != NULL);
-    text[fread(text, 1, sizeof text - 1, f)] = '\0';
-    (void)fclose(f);
-    root = cJSON_Parse(text);
-    REQUIRE(root != NULL);
-    partial = cJSON_IsTrue(item(item(root, "context"), "partial"));
-    cJSON_Delete(root);
-    return partial;
-}
-
-/* The reader of its output leaves; the results are saved all the same. */
-static void no_reader(const void *arg)
-{
-    char path[200], line[300];
-    int out = -1, status = 0;
-    pid_t pid;
-
-    (void)arg;
-    (void)snprintf(path, sizeof path, "%s/r.json", harness_dir());
-    (void)snprintf(line, sizeof line,
-                   "--transports none --seconds 0.02 --runs 1 --json %s", path);
-    pid = start(line, &out);
-    if (pid < 0)
-        return;
-    (void)close(out);
-    REQUIRE_INT(pid, waitpid(pid, &status, 0));
-    EXPECT(WIFEXITED(status) && WEXITSTATUS(status) == 74);
-    EXPECT(!says_partial(path));
-    (void)snprintf(line, sizeof line, "%s.new", path);
-    EXPECT_INT(-1, access(line, F_OK));
-}
-
-/* Ctrl-C while it measures something long; or its terminal goes. The harness then looks whether a
- * process or a name was left. */
-static void interrupted(const void *arg)
-{
-    const int sig = *(const int *)arg;
-    char path[200], line[300];
-    static char said[20000];
-    int out = -1;
-    int64_t asked;
-    pid_t pid;
-    ssize_t n;
-
-    (void)snprintf(path, sizeof path, "%s/r.json", harness_dir());
-    (void)snprintf(line, sizeof line, "--seconds 1 --runs 30 --json %s", path);
-    pid = start(line, &out);
-    if (pid < 0)
-        return;
-    while (!strstr(said, "plan:")) { /* said just before the first run */
-        n = read(out, said + strlen(said), 1000);
-        REQUIRE(n > 0);
-    }
-    asked = now_ns();
-    EXPECT_INT(0, kill(pid, sig));
-    EXPECT_INT(130, finish(pid, out, said, sizeof said));
-    EXPECT(now_ns() - asked < 1000000000);
-    EXPECT(says_partial(path));
+    fake_plan(&p);
+    m.allowed = 2;
+    m.load[0] = m.stolen = m.others = 0;
+    (void)plan_noise(text, sizeof text, &p, &m);
+    EXPECT(strstr(text, "of 2 cases") != NULL); /* the liar has no numbers */
+    m.load[0] = 3.1;
+    EXPECT(plan_noise(text, sizeof text, &p, &m));
+    EXPECT(strncmp(text, "noisy: load 3.1", 15) == 0);
+    m.load[0] = 0;
+    m.stolen = 0.2;
+    EXPECT(plan_noise(text, sizeof text, &p, &m));
+    EXPECT(strstr(text, "20 % stolen") != NULL);
+    plan_free(&p);
 }
 
 /* ---- the suite ---------------------------------------------------------- */
 
-static const int ctrl_c = SIGINT, hang_up = SIGHUP;
-static const enum kind lab = KIND_LAB, bare = KIND_BARE;
+static const enum kind lab = KIND_LAB, bare = KIND_BARE, alone = KIND_ALONE;
 
 static const struct test_case cases[] = {
     {.name = "stats/percentiles-oracle", .run = percentiles},
@@ -1050,29 +972,41 @@ static const struct test_case cases[] = {
     {.name = "stats/runs-weigh-the-same", .run = pooled},
     {.name = "stats/intervals", .run = intervals},
     {.name = "stats/comparisons", .run = comparisons},
+    {.name = "stats/drift", .run = drift},
+    {.name = "stats/two-modes", .run = two_modes},
     {.name = "names", .run = names},
     {.name = "table/times", .run = times},
     {.name = "options/good", .run = good_options},
     {.name = "options/bad", .run = bad_option},
+    {.name = "options/spinners", .run = spinners},
     {.name = "run/known-delay", .run = known_delay},
+    {.name = "run/known-tail", .run = known_tail},
+    {.name = "run/open-loop", .run = open_loop},
+    {.name = "run/overrun", .run = overrun},
+    {.name = "run/think", .run = think},
+    {.name = "run/pipelined", .run = pipelined},
+    {.name = "run/fairness", .run = fairness},
     {.name = "run/wrong-reply", .run = failing, .arg = &lies},
+    {.name = "run/wrong-reply-of-one", .run = failing, .arg = &one_lies},
     {.name = "run/bare-checks", .run = bare_checks},
     {.name = "run/client-hangs", .run = failing, .arg = &hangs},
     {.name = "run/client-dies", .run = failing, .arg = &dies},
+    {.name = "run/one-client-dies", .run = failing, .arg = &one_dies},
     {.name = "run/server-stays", .run = failing, .arg = &stays},
     {.name = "run/server-fails", .run = failing, .arg = &fails},
+    {.name = "run/server-fails-all", .run = failing, .arg = &fails_all},
     {.name = "run/none", .run = direct_call},
     {.name = "run/bare", .run = mechanisms, .arg = &bare},
+    {.name = "run/alone", .run = mechanisms, .arg = &alone},
     {.name = "run/lab", .run = mechanisms, .arg = &lab},
+    {.name = "run/operations", .run = operations},
+    {.name = "run/depths", .run = depths},
+    {.name = "run/too-big", .run = too_big},
+    {.name = "run/counted", .run = counted},
     {.name = "plan/wrong-reply-is-a-failure", .run = wrong_reply},
-    {.name = "report/json", .run = json},
-    {.name = "report/files", .run = files},
-    {.name = "program/usage", .run = usage},
-    {.name = "program/unwritable", .run = unwritable},
-    {.name = "program/too-big", .run = too_big},
-    {.name = "program/no-reader", .run = no_reader},
-    {.name = "program/interrupted", .run = interrupted, .arg = &ctrl_c},
-    {.name = "program/hung-up", .run = interrupted, .arg = &hang_up},
+    {.name = "plan/whole", .run = whole_plan},
+    {.name = "plan/breakdown", .run = breakdown},
+    {.name = "plan/noise", .run = noise},
 };
 
 static const struct test_suite suite = {

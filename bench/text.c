@@ -1,0 +1,20 @@
+/*
+ * text.c - see text.h
+ */
+#include "text.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+void text_add(struct text *t, const char *format, ...)
+{
+    size_t room = t->cap - t->len;
+    va_list args;
+    int n;
+
+    va_start(args, format);
+    n = vsnprintf(t->at + t->len, room, format, args);
+    va_end(args);
+    if (n > 0)
+        t->len += (size_t)n < room ? (size_t)n : room - 1;
+}

@@ -1,0 +1,19 @@
+/*
+ * text.h - a line put together piece by piece, never beyond its buffer
+ */
+#ifndef BENCH_TEXT_H
+#define BENCH_TEXT_H
+
+#include <stddef.h>
+
+struct text {
+    char *at;   /* the caller's buffer; always ends in NUL */
+    size_t cap; /* its size in bytes, at least 1 */
+    size_t len; /* so far, without the NUL */
+};
+
+/* Append; what doesn't fit is cut off. */
+void text_add(struct text *t, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+#endif
