@@ -8,6 +8,7 @@
 
 PREFIX  ?= /usr/local
 bindir  = $(PREFIX)/bin
+libdir  = $(PREFIX)/lib/ipclab
 INSTALL ?= install
 VERSION = 0.1.0
 
@@ -49,7 +50,7 @@ LIB = $(CHAPTERS) $(addprefix common/, transport rundir slots wait frame cframe 
 CLI = $(addprefix common/, ipclab cmd cmd_serve cmd_events exchange localtime \
       week demo)
 BENCH = $(addprefix bench/, ipcbench options plan sweep case measure lab bare \
-        peer peers/folder peers/gets count stats machine text table table_base table_block table_cell \
+        peer peers/folder peers/gets count count_perf count_strace stats machine text table table_base table_block table_cell \
         table_lines table_machine table_noise table_compare table_price \
         table_sweep table_why \
         report html html_table plot plot_lines plot_curves plot_bars chart gnuplot svg compare)
@@ -93,7 +94,8 @@ redis_NEEDS  = hiredis hiredis/hiredis.h -lhiredis
 sqlite_NEEDS = sqlite3 sqlite3.h -lsqlite3
 # 1 pkg-config's name, 2 header, 3 library
 needs = $(word $(1),$($*_NEEDS))
-$(BUILD)/peers/%.so: bench/peers/%.c $(BUILD)/settings | $(BUILD)/found
+$(BUILD)/peers/%.so: bench/peers/%.c $(BUILD)/settings | $(BUILD)/found \
+                         $(filter deps-peers,$(MAKECMDGOALS))
 	$(Q)mkdir -p $(@D)
 	$(Q)flags=`pkg-config --cflags $(call needs,1) 2>/dev/null`; \
 	libs=`pkg-config --libs $(call needs,1) 2>/dev/null || echo $(call needs,3)`; \
@@ -194,12 +196,16 @@ demo: all
 install: all
 	$(INSTALL) -d '$(DESTDIR)$(bindir)'
 	$(INSTALL) $(BUILD)/ipclab $(BUILD)/ipcbench '$(DESTDIR)$(bindir)'
+	$(Q)for p in $(wildcard $(BUILD)/peers/*.so); do \
+	    $(INSTALL) -d '$(DESTDIR)$(libdir)/peers' && \
+	    $(INSTALL) $$p '$(DESTDIR)$(libdir)/peers' || exit 1; done
 
 install-strip:
 	$(MAKE) INSTALL='$(INSTALL) -s' install
 
 uninstall:
 	rm -f '$(DESTDIR)$(bindir)/ipclab' '$(DESTDIR)$(bindir)/ipcbench'
+	rm -rf '$(DESTDIR)$(libdir)'
 
 clean:
 	rm -rf build
@@ -212,7 +218,7 @@ deps:
 
 # What the benchmark can compare with, and its pictures.
 deps-peers:
-	$(Q)sh .ci/deps libzmq3-dev libnng-dev libhiredis-dev redis-server \
+	$(Q)sh .ci/deps libzmq3-dev libnng-dev libhiredis-dev redis-tools \
 	    libsqlite3-dev
 
 deps-plots:

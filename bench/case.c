@@ -173,6 +173,8 @@ static void settle_in(const struct bench *b, const struct conditions *c,
     if (getppid() != parent)
         _exit(1); /* it died before prctl */
     (void)sigprocmask(SIG_SETMASK, &b->old_mask, NULL);
+    if (b->shared->counting) /* strace will be its brother, not its parent */
+        (void)prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY); /* only with Yama */
     if (cpu < 0)
         return;
     CPU_ZERO(&set);
@@ -324,6 +326,7 @@ static void end_server(struct bench *b, struct crew *crew)
     for (int i = 0; crew->server && !reap(crew->server, &crew->server_status);
          i++) {
         (void)kill(crew->server, i < ASK_TIMES ? SIGTERM : SIGKILL);
+        (void)kill(crew->server, SIGCONT); /* a counted one was stopped */
         pause_for(b, ASK_MS);
     }
 }

@@ -170,7 +170,7 @@ static void log_tics(struct chart *c, char axis, double min, double max,
 {
     double span = log10(max / min) * (sparse ? 2 : 1);
     double power = pow(10, floor(log10(min)));
-    bool all = span < 0.5, some = span < 2.5, first = true;
+    bool all = span < 0.5, some = span < 3, first = true;
     char cell[TABLE_CELL];
 
     (void)fprintf(c->head, "set %ctics (", axis);

@@ -277,8 +277,9 @@ static int await_end(const struct talk *t)
     for (;;) {
         int ms = time_left(t);
 
-        if (waitid(P_PID, (id_t)t->pid, &info, WEXITED | WNOHANG | WNOWAIT) ==
-                0 &&
+        /* Not our child any more: SIGCHLD is ignored, and it has ended. */
+        if (waitid(P_PID, (id_t)t->pid, &info, WEXITED | WNOHANG | WNOWAIT) <
+                0 ||
             info.si_pid == t->pid)
             return 0;
         if (ms == 0)

@@ -9,7 +9,10 @@
 
 #include "clock.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <time.h>
@@ -164,17 +167,18 @@ static int64_t cpu_time(pid_t pid)
     return (int64_t)t.tv_sec * NS_PER_S + t.tv_nsec;
 }
 
-/* Adds the context switches of a process so far; -1 when /proc can't tell. */
-static void add_switches(pid_t pid, struct cost *sum)
+/* Adds the context switches of one thread so far: false when /proc can't
+ * tell. */
+static bool add_thread(const char *path, struct cost *sum)
 {
-    char path[64], line[128];
+    char line[128];
     long long value;
     bool both = false;
-    FILE *f;
+    FILE *f = fopen(path, "r");
 
-    (void)snprintf(path, sizeof path, "/proc/%ld/status", (long)pid);
-    f = fopen(path, "r");
-    while (f && fgets(line, sizeof line, f)) {
+    if (!f)
+        return false;
+    while (fgets(line, sizeof line, f)) {
         if (sscanf(line, "voluntary_ctxt_switches: %lld", &value) == 1)
             sum->voluntary += value;
         if (sscanf(line, "nonvoluntary_ctxt_switches: %lld", &value) == 1) {
@@ -182,9 +186,31 @@ static void add_switches(pid_t pid, struct cost *sum)
             both = true;
         }
     }
-    if (f)
-        (void)fclose(f); /* only read */
-    if (!both)
+    (void)fclose(f); /* only read */
+    return both;
+}
+
+/* Of all threads of a process: some peers work in threads of their own. Very
+ * negative when /proc can't tell. */
+static void add_switches(pid_t pid, struct cost *sum)
+{
+    char path[64 + NAME_MAX];
+    const struct dirent *task;
+    bool known = false;
+    DIR *dir;
+
+    (void)snprintf(path, sizeof path, "/proc/%ld/task", (long)pid);
+    dir = opendir(path);
+    while (dir && (task = readdir(dir)) != NULL) {
+        if (task->d_name[0] == '.')
+            continue;
+        (void)snprintf(path, sizeof path, "/proc/%ld/task/%s/status", (long)pid,
+                       task->d_name);
+        known |= add_thread(path, sum); /* it may have ended meanwhile */
+    }
+    if (dir)
+        (void)closedir(dir);
+    if (!known)
         sum->voluntary = sum->involuntary = INT64_MIN / 2;
 }
 
@@ -287,21 +313,34 @@ static void await_phase(struct meter *m, enum phase phase)
         sleep_ns(POLL_NS);
 }
 
+/* A spinning server goes on asking while ipcbench starts and ends counting:
+ * stopped, it asks nothing. (One that sleeps makes no calls anyway, and a stop
+ * would wake it.) */
+static void hold_server(const struct meter *m, int sig)
+{
+    if (m->sh->server && m->c->wait != TP_BLOCK)
+        (void)kill(m->sh->server, sig); /* its parent's child, still there */
+}
+
 /* Instead of measuring: a known number of requests while ipcbench counts. */
 static int be_counted(struct meter *m)
 {
     struct stretch s = {.most = COUNT_REQUESTS};
     int err = plain_stretch(m, after_begin(m, RUN_WARMUP_S / 4));
 
+    hold_server(m, SIGSTOP);
     atomic_store(&m->sh->phase, PHASE_READY);
     await_phase(m, PHASE_COUNTED);
+    hold_server(m, SIGCONT);
     s.from = clock_now_ns();
     s.until = s.from + (int64_t)(COUNTING_S * NS_PER_S);
     if (!err)
         err = loop(m, &s);
+    hold_server(m, SIGSTOP);
     m->sh->client[m->index].count = s.n;
     atomic_store(&m->sh->phase, PHASE_DONE);
     await_phase(m, PHASE_OVER);
+    hold_server(m, SIGCONT);
     return err;
 }
 

@@ -26,7 +26,7 @@ struct peer {
 /* All names, ended by NULL, whether they are there or not. */
 extern const char *const peer_names[];
 
-/* Load it: NULL with one sentence in why[cap] when it isn't there ("skipped:
+/* Load it: NULL with a sentence in why[cap] when it isn't there ("skipped:
  * no libzmq; make deps-peers installs it"). Loaded once, kept for good. */
 const struct peer *peer_find(const char *name, char *why, size_t cap);
 

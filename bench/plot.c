@@ -125,9 +125,9 @@ void plot_describe(struct chart *c, const char *title, const char *see,
     /* A direct call waits for nobody: it doesn't say how the others do. */
     for (size_t i = 0; i < n && r->c.kind == KIND_NONE; i++)
         r = list[i];
-    (void)snprintf(pic->title, sizeof pic->title, "%s%s (%s, %s%s)", title,
-                   r->c.op == OP_LIST ? " (list)" : "",
+    (void)snprintf(pic->title, sizeof pic->title, "%s (%s, %s%s%s)", title,
                    table_wait(r->c.wait, true), table_place(r->c.place),
+                   r->c.op == OP_LIST ? ", list" : "",
                    r->c.stall_us ? ", the server stalls" : "");
     (void)snprintf(pic->conditions, sizeof pic->conditions, "%s",
                    table_point(text, &r->c, r->sweep));

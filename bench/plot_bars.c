@@ -25,6 +25,13 @@ static void bar_rows(struct chart *c, size_t n)
                   n - 1);
 }
 
+static const char *bar_name(char name[PLOT_TITLE], const struct row *r)
+{
+    (void)snprintf(name, PLOT_TITLE, "%.20s%s", r->c.transport,
+                   r->c.sync ? ", on disk" : "");
+    return name;
+}
+
 /* The names of the bars, from the top down. */
 static void bar_names(struct chart *c, const struct row *const *list, size_t n)
 {
@@ -32,9 +39,7 @@ static void bar_names(struct chart *c, const struct row *const *list, size_t n)
 
     (void)fprintf(c->head, "set ytics scale 0 (");
     for (size_t i = 0; i < n; i++) {
-        (void)snprintf(name, sizeof name, "%.20s%s", list[i]->c.transport,
-                       list[i]->c.sync ? ", on disk" : "");
-        chart_tic(c, i == 0, name, (double)i);
+        chart_tic(c, i == 0, bar_name(name, list[i]), (double)i);
     }
     (void)fprintf(c->head, ")\n");
 }
@@ -44,7 +49,7 @@ static void bar_numbers(struct chart *c, size_t d)
 {
     chart_draw(c, d);
     (void)fprintf(c->what, "using 1:2:(stringcolumn(3).' '.stringcolumn(4)) "
-                           "with labels left offset 0.6,0 notitle");
+                           "with labels left offset 0.9,0 notitle");
 }
 
 /* ---- the parts of a round trip ------------------------------------------ */
@@ -141,9 +146,9 @@ bool plot_breakdown(struct picture *out, const struct plan *p,
     chart_settings(&c);
     plot_describe(
         &c, "Where the time goes",
-        "Each part was measured by itself, and all of them with what is "
-        "not accounted for make the p50 at the bar's end; left of zero: "
-        "parts overlap.",
+        "Each part was measured by itself; together they make the p50 at the "
+        "bar's end, from which what lies left of zero (parts that overlap, or "
+        "noise) is taken away.",
         list, n);
     bar_rows(&c, n);
     (void)fprintf(c.head, "set key maxcols 3 samplen 1.5 font ',13'\n");
@@ -221,6 +226,7 @@ bool plot_ranges(struct picture *out, const struct plan *p,
     const struct row *list[PLOT_ROWS];
     struct range r[PLOT_ROWS];
     size_t all = plot_gather(list, p, first, plot_same_picture), n = 0;
+    char name[PLOT_TITLE];
     struct chart c;
 
     if (!chart_open(&c, first->sweep))
@@ -231,8 +237,11 @@ bool plot_ranges(struct picture *out, const struct plan *p,
         plan_summary(&r[n].s, p, list[i]);
         r[n].row = list[i];
         if (table_measured(list[i]) && !isnan(r[n].s.p50.mid)) {
-            n++;
             introduce(&c, list[i]);
+            if (isnan(r[n].s.p99))
+                (void)fprintf(c.notes, "%s: too few samples for a p99\n",
+                              bar_name(name, list[i]));
+            n++;
         } else {
             plot_note(&c, list[i], "");
         }

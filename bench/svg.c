@@ -14,6 +14,8 @@
  */
 #include "svg.h"
 
+#include "utf8.h"
+
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -21,7 +23,7 @@
 #include <string.h>
 
 #define OPEN_MAX 32 /* elements inside of each other */
-#define NAME_MAX 32 /* bytes of an element's or attribute's name */
+#define WORD_MAX 32 /* bytes of an element's or attribute's name */
 
 /* The text that is built. (text.h has one of a fixed size.) */
 struct buffer {
@@ -31,7 +33,7 @@ struct buffer {
 };
 
 struct element {
-    char name[NAME_MAX];
+    char name[WORD_MAX];
     size_t from, inside; /* where its tag and its content begin in out */
 };
 
@@ -70,6 +72,15 @@ static void put(struct buffer *t, const char *s)
     add(t, s, strlen(s));
 }
 
+/* Forget what was added behind `len`. */
+static void cut(struct buffer *t, size_t len)
+{
+    if (t->len <= len)
+        return; /* without memory it never was added */
+    t->len = len;
+    t->at[len] = '\0';
+}
+
 static bool bad(struct job *j, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
@@ -100,7 +111,7 @@ static bool is_space(char c)
 /* Is it one of the words of a list that begins and ends with a space? */
 static bool listed(const char *name, const char *list)
 {
-    char word[NAME_MAX + 2];
+    char word[WORD_MAX + 2];
 
     (void)snprintf(word, sizeof word, " %s ", name);
     return strstr(list, word) != NULL;
@@ -253,11 +264,11 @@ static bool take(struct job *j, char c)
     return true;
 }
 
-static bool take_name(struct job *j, char name[NAME_MAX])
+static bool take_name(struct job *j, char name[WORD_MAX])
 {
     size_t len = 0;
 
-    while (j->at < j->end && is_name(*j->at) && len < NAME_MAX - 1)
+    while (j->at < j->end && is_name(*j->at) && len < WORD_MAX - 1)
         name[len++] = *j->at++;
     name[len] = '\0';
     return len > 0;
@@ -266,7 +277,7 @@ static bool take_name(struct job *j, char name[NAME_MAX])
 /* name = 'value'. */
 static bool take_attribute(struct job *j, bool wanted)
 {
-    char name[NAME_MAX];
+    char name[WORD_MAX];
     const char *v;
     char quote;
 
@@ -332,7 +343,7 @@ static bool take_start(struct job *j, const char *name)
     if (closed)
         return true;
     if (strcmp(name, "title") == 0 || strcmp(name, "desc") == 0) {
-        j->out.len = e->from;
+        cut(&j->out, e->from);
         return skip_element(j, name);
     }
     (void)snprintf(e->name, sizeof e->name, "%s", name);
@@ -349,7 +360,7 @@ static bool take_end(struct job *j, const char *name)
         return bad(j, "gnuplot's drawing has </%s> at a wrong place", name);
     e = &j->open[--j->depth];
     if (j->out.len == e->inside && strcmp(name, "g") == 0) {
-        j->out.len = e->from; /* empty: as if it had never been there */
+        cut(&j->out, e->from); /* empty: as if it had never been there */
         return true;
     }
     put(&j->out, "</");
@@ -358,24 +369,37 @@ static bool take_end(struct job *j, const char *name)
     return true;
 }
 
+/* Is it "&lt;", "&#39;" or the like? */
+static bool is_entity(const char *s, const char *end)
+{
+    const char *word = s + 1;
+
+    word += word < end && *word == '#';
+    for (s = word; s < end && is_name(*s) && !strchr(":-_", *s); s++)
+        ;
+    return s > word && s < end && *s == ';';
+}
+
 /* Text is seen only in <text>; elsewhere it is white space. gnuplot has
  * written &lt; and &amp; in it already. */
 static void take_text(struct job *j)
 {
     bool seen = j->depth > 0 && (!strcmp(j->open[j->depth - 1].name, "text") ||
                                  !strcmp(j->open[j->depth - 1].name, "tspan"));
-    const char *from = j->at;
 
-    while (j->at < j->end && *j->at != '<')
-        j->at++;
-    if (seen)
-        add(&j->out, from, (size_t)(j->at - from));
+    for (; j->at < j->end && *j->at != '<'; j->at++) {
+        if (!seen)
+            continue;
+        add(&j->out, j->at, 1);
+        if (*j->at == '&' && !is_entity(j->at, j->end))
+            put(&j->out, "amp;");
+    }
 }
 
 /* All up to </svg>. */
 static bool take_all(struct job *j)
 {
-    char name[NAME_MAX];
+    char name[WORD_MAX];
 
     for (;;) {
         bool ends;
@@ -400,6 +424,20 @@ static bool take_all(struct job *j)
     }
 }
 
+/* UTF-8 without control characters. */
+static bool is_text(const char *s, size_t len)
+{
+    uint32_t point;
+    size_t n;
+
+    for (; len > 0; s += n, len -= n) {
+        n = utf8_next(s, len, &point);
+        if (n == 0 || (point < ' ' && !is_space(*s)))
+            return false;
+    }
+    return true;
+}
+
 /* Forward to what stands inside of <svg ...>. */
 static bool find_svg(struct job *j)
 {
@@ -421,7 +459,10 @@ char *svg_content(const char *drawing, size_t len, const char *name, char *why,
                     .prefix = name,
                     .why = why,
                     .cap = cap};
-    bool good = find_svg(&j) && take_all(&j);
+    bool good =
+        is_text(drawing, len) || bad(&j, "what gnuplot wrote is no text");
+
+    good = good && find_svg(&j) && take_all(&j);
 
     if (good && j.out.failed)
         good = bad(&j, "no memory for a drawing");

@@ -6,8 +6,8 @@
  * on a dark page. So every drawing is read, checked and written anew:
  *
  *      id='gpPt5'               id="p3-gpPt5"      names are its own
- *      stroke='black'           currentColor       the colour of the page's text
- *      color='rgb(11, 79, 168)' var(--c0b4fa8,#0b4fa8)   the page may change it
+ *      stroke='black'           currentColor       as the page's text
+ *      color='rgb(11, 79, 168)' var(--c0b4fa8,#0b4fa8)  the page may change it
  *      <script>, onclick, http: refused or left out
  *
  * The page gives --paper and --grid, and other values for the colours where

@@ -15,6 +15,7 @@
 #define SHORT_S   0.05  /* what hardly varies needs no long runs */
 #define ALONE_MAX 16384 /* one process can't fill a pipe and empty it */
 #define LONG_RUNS 6     /* of a case whose run is long */
+#define PEER_S    0.2   /* the text file takes milliseconds */
 #define STALL_US  10000
 #define WORK_US   1000
 #define BASE_SIZE 128
@@ -375,6 +376,7 @@ static int sweep_peers(struct plan *p, const struct choice *ch, unsigned *group)
     int err = 0;
 
     (void)ch;
+    c.seconds = PEER_S;
     for (unsigned place = PLACE_SAME; place <= PLACE_CROSS && !err; place++) {
         c.place = (enum place)place;
         c.kind = KIND_LAB;

@@ -251,51 +251,14 @@ static const struct subject redis_subject = {.prepare = redis_prepare,
                                              .leave = redis_leave,
                                              .drop = redis_drop};
 
-#define TEXT(n)    #n
-#define VERSION(n) TEXT(n)
+#define TEXT(n) #n
+#define PART(n) TEXT(n)
+#define VERSION                                                                \
+    PART(HIREDIS_MAJOR) "." PART(HIREDIS_MINOR) "." PART(HIREDIS_PATCH)
 
 const struct peer peer = {
     .name = "redis",
-    .blurb = "Redis GET over a UNIX socket, hiredis " VERSION(
-        HIREDIS_MAJOR) "." VERSION(HIREDIS_MINOR) "." VERSION(HIREDIS_PATCH) ":"
-                                                                             " "
-                                                                             "2"
-                                                                             "7"
-                                                                             " "
-                                                                             "b"
-                                                                             "y"
-                                                                             "t"
-                                                                             "e"
-                                                                             "s"
-                                                                             " "
-                                                                             "t"
-                                                                             "h"
-                                                                             "e"
-                                                                             "r"
-                                                                             "e"
-                                                                             ","
-                                                                             " "
-                                                                             "t"
-                                                                             "h"
-                                                                             "e"
-                                                                             " "
-                                                                             "r"
-                                                                             "e"
-                                                                             "p"
-                                                                             "l"
-                                                                             "y"
-                                                                             "'"
-                                                                             "s"
-                                                                             " "
-                                                                             "a"
-                                                                             "n"
-                                                                             "d"
-                                                                             " "
-                                                                             "8"
-                                                                             " "
-                                                                             "b"
-                                                                             "a"
-                                                                             "c"
-                                                                             "k",
+    .blurb = "Redis GET over a UNIX socket, hiredis " VERSION
+             ": 27 bytes there, the reply's and 8 back",
     .subject = &redis_subject,
 };

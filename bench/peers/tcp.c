@@ -287,6 +287,6 @@ static const struct transport tcp_transport = {
 
 const struct peer peer = {
     .name = "tcp",
-    .blurb = "TCP on 127.0.0.1 with TCP_NODELAY: no library",
+    .blurb = "TCP on 127.0.0.1 with TCP_NODELAY: 4 bytes more each way",
     .transport = &tcp_transport,
 };

@@ -281,7 +281,7 @@ static void our_cli_close(struct tp_client *cli)
 
 /* ---- the table ---------------------------------------------------------- */
 
-static const struct transport zmq_transport = {
+static const struct transport our_transport = {
     .name = "zmq",
     .blurb = "ZeroMQ over ipc://, DEALER to ROUTER",
     .caps = TP_FRAMED,
@@ -291,12 +291,15 @@ static const struct transport zmq_transport = {
     TP_CALLS(our),
 };
 
-#define TEXT(n)    #n
-#define VERSION(n) TEXT(n)
+#define TEXT(n) #n
+#define PART(n) TEXT(n)
+#define VERSION                                                                \
+    PART(ZMQ_VERSION_MAJOR)                                                    \
+    "." PART(ZMQ_VERSION_MINOR) "." PART(ZMQ_VERSION_PATCH)
 
 const struct peer peer = {
     .name = "zmq",
-    .blurb = "ZeroMQ " VERSION(ZMQ_VERSION_MAJOR) "." VERSION(
-        ZMQ_VERSION_MINOR) "." VERSION(ZMQ_VERSION_PATCH) " over ipc://",
-    .transport = &zmq_transport,
+    .blurb = "ZeroMQ " VERSION
+             " over ipc://, DEALER to ROUTER: 2 bytes more each way",
+    .transport = &our_transport,
 };
