@@ -38,8 +38,8 @@ CJSON_LIBS   = $(shell pkg-config --libs libcjson 2>/dev/null || echo -lcjson)
 CUNIT_LIBS   = $(shell pkg-config --libs cunit 2>/dev/null || echo -lcunit)
 REVISION     = $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 
-COMPILE = $(CC) -std=c11 -D_POSIX_C_SOURCE=200809L -Icommon -Ibench -Itests -MMD \
-          -MP -pthread $(WARN) $(CFLAGS) $(CPPFLAGS) $(SANFLAGS) $(CJSON_CFLAGS)
+COMPILE = $(CC) -std=c11 -D_POSIX_C_SOURCE=200809L -Icommon -Ibench -Ibench/show \
+          -Itests -MMD -MP -pthread $(WARN) $(CFLAGS) $(CPPFLAGS) $(SANFLAGS) $(CJSON_CFLAGS)
 LINK    = $(CC) -pthread $(CFLAGS) $(SANFLAGS) $(LDFLAGS)
 
 # ---- what is built from what --------------------------------------------------
@@ -50,19 +50,20 @@ LIB = $(CHAPTERS) $(addprefix common/, transport rundir slots wait frame cframe 
 CLI = $(addprefix common/, ipclab cmd cmd_serve cmd_events exchange localtime \
       week demo)
 BENCH = $(addprefix bench/, ipcbench options plan sweep case measure lab bare \
-        peer peers/folder peers/gets count count_perf count_strace stats machine text table table_base table_block table_cell \
-        table_lines table_machine table_noise table_compare table_price \
-        table_sweep table_why \
-        report html html_table plot plot_lines plot_curves plot_bars chart gnuplot svg compare)
+        peer peers/folder peers/gets count count_perf count_strace stats machine \
+        text) \
+        $(addprefix bench/show/, table table_base table_block table_cell \
+        table_compare table_lines table_machine table_noise table_price \
+        table_sweep table_why report html html_table plot plot_bars plot_curves \
+        plot_lines chart gnuplot svg compare)
+BENCH_TESTS = test_bench test_ipcbench test_count test_machine test_compare \
+              test_table test_html test_peers
 TESTS = test_schedule test_journal test_store test_wire test_server test_week \
-        test_bench test_ipcbench test_count test_machine test_compare \
-        test_table test_html test_peers conformance test_cli
+        $(BENCH_TESTS) conformance test_cli
 
 obj = $(addprefix $(BUILD)/obj/, $(addsuffix .o, $(1)))
 LIB_A = $(BUILD)/libipclab.a
 TEST_BINS = $(addprefix $(BUILD)/tests/, $(TESTS))
-BENCH_TESTS = test_bench test_ipcbench test_count test_machine test_compare \
-              test_table test_html test_peers
 SOURCES = $(LIB) $(CLI) $(BENCH) $(addprefix tests/, harness world faults promises \
           hostile fakes pingpong $(TESTS))
 
@@ -132,9 +133,10 @@ $(BUILD)/obj/%.o: %.c $(BUILD)/settings | $(BUILD)/found
 	$(Q)mkdir -p $(@D)
 	$(Q)$(COMPILE) $(DEFS) -c -o $@ $<
 
-$(call obj,bench/report): DEFS = -DIPCLAB_REV='"$(REVISION)"' \
+revealed = $(call obj,bench/show/report bench/show/html)
+$(revealed): DEFS = -DIPCLAB_REV='"$(REVISION)"' \
     -DIPCLAB_CFLAGS='"$(subst ",,$(CFLAGS))"'
-$(call obj,bench/report): $(BUILD)/revision
+$(revealed): $(BUILD)/revision
 
 # What everything was built with: other settings build everything anew.
 $(BUILD)/settings: remember = $(COMPILE) $(LINK)

@@ -57,7 +57,7 @@ enum op {
     OP_GET,  /* one event by its id */
     OP_ECHO, /* bytes there and back through the codec */
     OP_RAW,  /* a message there and back: no codec, no store */
-    OP_LIST, /* the events of six hours: a page of 36 */
+    OP_LIST, /* a range of the timetable: a page of 36 events */
     OP_ADD,  /* a change, kept in a data file */
     OP_COUNT
 };

@@ -447,8 +447,8 @@ enum order options_parse(struct options *o, int argc, char **argv,
                                      .clients = 1,
                                      .depth = 1,
                                      .events = CASE_EVENTS,
-                                     .runs = 6,
-                                     .seconds = 0.12,
+                                     .runs = 9,
+                                     .seconds = 0.06,
                                      .count = true}};
     optind = 0; /* glibc: start afresh, for a second parse in a test */
     opterr = 0;
@@ -500,8 +500,8 @@ void options_help(FILE *f)
         "  --sync             add: on disk before the reply\n"
         "  --sweep LIST       base size clients depth think work rate sync "
         "events peers [base]\n"
-        "  --seconds S        measured in each run, up to 1       [0.12]\n"
-        "  --runs N           each in fresh processes             [6]\n"
+        "  --seconds S        measured in each run, up to 1       [0.06]\n"
+        "  --runs N           each in fresh processes             [9]\n"
         "  --no-why           don't count system calls, don't take costs "
         "apart\n"
         "  --dry-run          print the plan and its length only\n"

@@ -19,8 +19,8 @@
 #include <string.h>
 #include <time.h>
 
-#define COUNT_RUN_S 0.06  /* how long a counting run takes, about */
-#define FORK_S      0.001 /* and each further client */
+#define COUNT_RUN_S 0.12  /* how long a counting run takes, about */
+#define FORK_S      0.003 /* and each client */
 #define DRIFTED     0.1
 #define BUSY_LOAD   0.5 /* a CPU, before it began */
 #define BUSY_SHARE  0.05

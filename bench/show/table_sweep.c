@@ -81,7 +81,7 @@ static const struct view views[SWEEP_COUNT] = {
     [SWEEP_EVENTS] = {"Events: a larger store",
                       "What grows here is the store's own cost (none: a "
                       "direct call), the same over all mechanisms. get: one "
-                      "event by its id; list: all events of six hours.",
+                      "event by its id; list: a page of 36 events.",
                       "events",
                       {P50_PAIR, METRICS_END},
                       false},

@@ -7,8 +7,8 @@
  *      all numbers               a table for each sweep and placement
  *
  * All text that isn't ours (the CPU's name, error sentences, names) goes
- * through put_text, which escapes it; a picture goes through svg.c. Text of
- * this file is HTML already.
+ * through html_text, which escapes it; a picture goes through svg.c. The
+ * texts of this file are HTML already.
  *
  * Left out on purpose: scripts. Sorting and folding would be nice; a page that
  * needs neither network nor trust is nicer.
@@ -192,7 +192,7 @@ static void put_system(FILE *f, const struct machine *m)
     if (m->container)
         table_also(text, "container");
     put_fact(f, "system", text);
-    put_fact(f, "slower for safety", m->mitigations);
+    put_fact(f, "mitigations", m->mitigations);
 }
 
 static void put_places(FILE *f, const struct machine *m)
@@ -221,6 +221,18 @@ static void put_clock(FILE *f, const struct machine *m)
                    m->clock_source[0] ? m->clock_source : "unknown",
                    m->clock_ns, m->harness_ns);
     put_fact(f, "clock", text);
+}
+
+static void put_load(FILE *f, const struct machine *m)
+{
+    char text[TABLE_TEXT];
+
+    (void)snprintf(text, sizeof text,
+                   "%.2f, %.2f, %.2f before (averages of 1, 5, 15 minutes)",
+                   m->load[0], m->load[1], m->load[2]);
+    if (!isnan(m->load_after))
+        table_also(text, "%.2f after", m->load_after);
+    put_fact(f, "load", text);
 }
 
 /* RFC 3339, UTC: says nothing about where the machine stands. */
@@ -276,9 +288,8 @@ static void put_verdict(const struct page *pg)
                       "<p class=\"say warn\"><b>Failed:</b> some cases that "
                       "should work did not. The tables say which.</p>\n");
     (void)fprintf(pg->f, "<p class=\"say%s\">%s", noisy ? " warn" : "",
-                  noisy ? "<b>Careful.</b> This machine was "
-                        : "This machine "
-                          "was ");
+                  noisy ? "<b>Careful.</b> " : "");
+    (void)fprintf(pg->f, "This machine was ");
     html_text(pg->f, text);
     (void)fprintf(pg->f, ".</p>\n");
 }
@@ -291,6 +302,7 @@ static void put_facts(const struct page *pg)
     put_system(pg->f, pg->m);
     put_places(pg->f, pg->m);
     put_clock(pg->f, pg->m);
+    put_load(pg->f, pg->m);
     put_plan(pg->f, pg->p);
     put_date(pg->f);
     put_fact(pg->f, "revision", IPCLAB_REV);
@@ -307,8 +319,9 @@ static const char how_to_read[] =
     "<b>blocking</b> sleeps until it is woken, <b>spinning</b> asks again and "
     "again and burns a CPU; on the <b>same CPU</b> the two take turns, on the "
     "<b>other CPU</b> one has to wake the other.</li>\n"
-    "<li>Behind p50 stands the interval in which it lies with about 95&nbsp;%: "
-    "where two intervals overlap, nobody knows which is faster.</li>\n"
+    "<li>Behind p50 stands the interval in which it lies, with 95&nbsp;% "
+    "certainty from six runs on: where two intervals overlap, nobody knows "
+    "which is faster.</li>\n"
     "<li><b>bare</b> is the mechanism's own smallest exchange of the same "
     "bytes and <b>none</b> a direct call without any: between them and the "
     "lab's row lies what the lab adds.</li>\n"
