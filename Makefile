@@ -231,7 +231,7 @@ help:
 	@echo "make              build build/ipclab and build/ipcbench"
 	@echo "make test         run all tests"
 	@echo "make bench        compare the five mechanisms on this machine (1 min)"
-	@echo "make bench-full   sizes, clients, depth, idle time, load ... (15 min)"
+	@echo "make bench-full   sizes, clients, depth, idle time, load ... (20 min)"
 	@echo "make bench-compare BASE=old.json   what is better or worse than then"
 	@echo "make bench-check  our floor against an independent ping-pong"
 	@echo "make deps-plots   gnuplot, for the pictures in report.html"

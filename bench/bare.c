@@ -170,7 +170,9 @@ static int fifo_open(struct bare *b)
     char dir[200], path[sizeof dir + 8];
     int err;
 
-    (void)snprintf(dir, sizeof dir, "%s/ipcbench-XXXXXX", tmp ? tmp : "/tmp");
+    if ((size_t)snprintf(dir, sizeof dir, "%s/ipcbench-XXXXXX",
+                         tmp && *tmp ? tmp : "/tmp") >= sizeof dir)
+        return -ENAMETOOLONG;
     if (!mkdtemp(dir))
         return -errno;
     (void)snprintf(path, sizeof path, "%s/fifo", dir);

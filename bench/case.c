@@ -13,6 +13,7 @@
 #define _GNU_SOURCE
 #include "case.h"
 
+#include "clock.h"
 #include "measure.h"
 #include "peer.h"
 #include "text.h"
@@ -93,6 +94,8 @@ static void add_unusual(struct text *t, const struct conditions *c)
 {
     if (c->deadline_ms >= 0)
         text_add(t, "/deadline");
+    if (c->deadline_ms >= 0 && c->deadline_ms != CASE_DEADLINE_MS)
+        text_add(t, ":%dms", c->deadline_ms);
     if (c->clients > 1)
         text_add(t, "/clients:%u", c->clients);
     if (c->depth > 1)
@@ -104,7 +107,7 @@ static void add_unusual(struct text *t, const struct conditions *c)
     if (c->stall_us)
         text_add(t, "/stall:%uus", c->stall_us);
     if (c->rate > 0)
-        text_add(t, "/rate:%.0f", c->rate);
+        text_add(t, "/rate:%g", c->rate);
     if (c->sync)
         text_add(t, "/sync");
     if (c->events != CASE_EVENTS && c->events > 0)
@@ -254,7 +257,7 @@ static int start(struct bench *b, const struct conditions *c,
     return 0;
 }
 
-/* Wait up to `ms` for one of our signals. True: SIGCHLD or time over. */
+/* Wait up to `ms` for one of our signals; a child's end is one. */
 static void pause_for(struct bench *b, int ms)
 {
     struct timespec t = {ms / 1000, ms % 1000 * 1000000L};
@@ -304,15 +307,17 @@ static void kill_clients(const struct crew *crew)
 }
 
 /* Clients end by themselves: at their time, when told by shared->stop, or by
- * their alarm. Once one was told it gets half a second, or less than one
- * blocked in a call may need: then it is killed. */
+ * their alarm. Once they are told they get half a second: one that is blocked
+ * in a call for longer is killed. */
 static void await_clients(struct bench *b, struct crew *crew)
 {
-    int late_ms = 0;
+    int64_t late = 0; /* when they are killed; 0 = nobody was told yet */
 
     while (reap_clients(b, crew) > 0) {
         pause_for(b, 100);
-        if (atomic_load(&b->shared->stop) && (late_ms += 100) >= LATE_MS)
+        if (late == 0 && atomic_load(&b->shared->stop))
+            late = clock_now_ns() + (int64_t)LATE_MS * 1000000;
+        if (late > 0 && clock_now_ns() >= late)
             kill_clients(crew);
     }
 }
@@ -473,8 +478,10 @@ static int collect(struct bench *b, const struct conditions *c, struct run *out)
         err = gather(b, c, false, &out->dist);
     if (!err && c->rate > 0)
         err = gather(b, c, true, &out->service);
-    if (err)
+    if (err) {
+        dist_free(&out->dist);
         return err;
+    }
     out->p50 = dist_percentile(&out->dist, P50);
     add_up(out, b->shared, c->clients, out->dist.count);
     return 0;
@@ -520,6 +527,8 @@ static int count_meanwhile(struct bench *b, struct crew *crew,
     if (atomic_load(&b->shared->stop))
         return 0; /* whoever said so has the reason */
     err = count_begin(&counter, how, pid, crew->server ? 2 : 1);
+    if (err) /* nobody would move the client on from its second sign */
+        atomic_store(&b->shared->stop, true);
     atomic_store(phase, PHASE_COUNTED);
     if (err)
         return err;

@@ -71,9 +71,10 @@ enum kind {
     KIND_PEER,  /* what people would use instead (peer.h) */
 };
 
-#define CASE_NAME_MAX 120
-#define CASE_EVENTS   1000 /* the usual store */
-#define LIST_HITS     36   /* events of a list's reply */
+#define CASE_NAME_MAX    160
+#define CASE_EVENTS      1000 /* the usual store */
+#define CASE_DEADLINE_MS 1000 /* and deadline, where there is one */
+#define LIST_HITS        36   /* events of a list's reply */
 /* Of which each has a title as long as those of a get of 128 bytes. */
 #define LIST_SIZE    (20 + 4 + LIST_HITS * (29 + 79))
 #define ADD_TITLE    79 /* bytes of an added event's title */
@@ -148,7 +149,8 @@ extern const struct subject none_subject;  /* lab.c: KIND_NONE */
 extern const struct subject bare_subject;  /* bare.c: KIND_BARE */
 extern const struct subject alone_subject; /* bare.c: KIND_ALONE */
 
-/* Frees the stores that lab_subject filled and keeps for the next runs. */
+/* Frees the stores that lab_subject filled and keeps for the next runs, and
+ * removes what a killed server of its left on disk. */
 void lab_forget(void);
 
 /*
@@ -206,7 +208,8 @@ int case_run(struct bench *b, const struct conditions *c,
 /*
  * A run that isn't timed: its system calls and switches are counted instead,
  * in the way out->how says, over at most COUNT_REQUESTS requests of one client.
- * 0, or -errno when that can't be done here or the run failed.
+ * 0, or -errno when that can't be done here or the run failed: then *out says
+ * nothing.
  */
 #define COUNT_REQUESTS 400
 int case_count(struct bench *b, const struct conditions *c,

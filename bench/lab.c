@@ -33,7 +33,8 @@
 #define STEP_S   600        /* from one event's start to the next one's */
 #define LENGTH_S 3000       /* so four earlier ones overlap its start */
 #define STORES   8          /* of different sizes, kept at a time */
-#define STALLS   10         /* a second, each stall_us long */
+#define DIR_MAX  200
+#define STALLS   10 /* a second, each stall_us long */
 
 struct lab {
     struct conditions c;
@@ -48,7 +49,7 @@ struct lab {
     struct client_event event; /* get: the last reply */
     uint32_t id;               /* add: of the last reply */
     unsigned hits;             /* list: right ones in the last reply */
-    char dir[64];              /* add: of the data file; "" = none */
+    char dir[DIR_MAX];         /* add: of the data file; "" = none */
 };
 
 /* ---- the events --------------------------------------------------------- */
@@ -90,8 +91,13 @@ static struct kept {
     size_t len;
 } kept[STORES];
 
+static char last_dir[DIR_MAX]; /* see make_dir */
+
+static void remove_dir(char dir[DIR_MAX]);
+
 void lab_forget(void)
 {
+    remove_dir(last_dir);
     for (size_t i = 0; i < STORES; i++)
         store_close(kept[i].store);
     memset(kept, 0, sizeof kept);
@@ -216,7 +222,7 @@ static ssize_t slow_recv(struct tp_server *srv, tp_peer *from, void *buf,
         busy_until(now + slow.stall_ns);
     }
     if (slow.work_ns)
-        busy_until(now + slow.work_ns);
+        busy_until(clock_now_ns() + slow.work_ns);
     return n;
 }
 
@@ -268,34 +274,40 @@ static int open_server(struct lab *lab, char *why)
     return err;
 }
 
+/* Ours and what our store may have made in it; "" = none, and so it becomes. */
+static void remove_dir(char dir[DIR_MAX])
+{
+    static const char *const names[] = {"data.jsonl", "data.jsonl.lock",
+                                        "data.jsonl.new"};
+    char path[DIR_MAX + 20];
+
+    if (!dir[0])
+        return;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        (void)snprintf(path, sizeof path, "%s/%s", dir, names[i]);
+        (void)unlink(path); /* it may not be there */
+    }
+    (void)rmdir(dir);
+    dir[0] = '\0';
+}
+
 /* Changes go into a file of their own in /var/tmp, which is on a disk where
- * /tmp may be memory; TMPDIR says otherwise. */
+ * /tmp may be memory; TMPDIR says otherwise. The server removes the folder; one
+ * that was killed couldn't, so ipcbench remembers the last. */
 static int make_dir(struct lab *lab)
 {
     const char *tmp = getenv("TMPDIR");
 
+    remove_dir(last_dir);
     if ((size_t)snprintf(lab->dir, sizeof lab->dir, "%s/ipcbench-XXXXXX",
                          tmp && *tmp ? tmp : "/var/tmp") >= sizeof lab->dir)
         return -ENAMETOOLONG;
-    if (mkdtemp(lab->dir))
+    if (mkdtemp(lab->dir)) {
+        memcpy(last_dir, lab->dir, sizeof last_dir);
         return 0;
+    }
     lab->dir[0] = '\0';
     return -errno;
-}
-
-static void remove_dir(struct lab *lab)
-{
-    static const char *const names[] = {"data.jsonl", "data.jsonl.lock"};
-    char path[100];
-
-    if (!lab->dir[0])
-        return;
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        (void)snprintf(path, sizeof path, "%s/%s", lab->dir, names[i]);
-        (void)unlink(path); /* made by our store; may not be there yet */
-    }
-    (void)rmdir(lab->dir); /* made by make_dir */
-    lab->dir[0] = '\0';
 }
 
 static size_t payload_of(const struct conditions *c)
@@ -355,7 +367,7 @@ static int lab_prepare(void **self, const struct conditions *c, char *why)
     if (!err && c->kind != KIND_NONE)
         err = open_server(lab, why);
     if (err) {
-        remove_dir(lab);
+        remove_dir(lab->dir);
         lab_drop(lab);
     } else {
         *self = lab;
@@ -417,7 +429,7 @@ static int serve_changes(struct lab *lab, struct server_opts *opts, char *path,
         err = server_run(opts);
         store_close(opts->store);
     }
-    remove_dir(lab);
+    remove_dir(lab->dir);
     return err;
 }
 
@@ -426,7 +438,7 @@ static int lab_serve(void *self, const atomic_bool *stop)
     struct lab *lab = self;
     struct server_opts opts = {
         .set = &lab->srv, .count = 1, .stop = stop, .store = lab->store};
-    char path[100];
+    char path[DIR_MAX + 20];
     int err;
 
     /* Where the client has no deadline, the server has none either. */

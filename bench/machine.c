@@ -117,7 +117,7 @@ static double clock_cost(void)
     return (double)best / 999;
 }
 
-/* The loop of measure.c around a call that does nothing. */
+/* What the loops of measure.c add to each request. */
 static double harness_cost(void)
 {
     enum { TURNS = 1000 };

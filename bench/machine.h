@@ -25,7 +25,8 @@ struct machine {
     int allowed;       /* of them ours */
     double load[3];    /* averages of 1, 5, 15 minutes, before */
     double clock_ns;   /* one reading of the clock */
-    double harness_ns; /* all that is added to one round trip */
+    double harness_ns; /* of measuring one request: two readings and a store;
+                          one reading is inside the sample */
     struct spot spots[PLACE_COUNT];
 
     /* While it was measured, filled in by machine_after: shares of the CPU

@@ -87,7 +87,7 @@ static int pipelined_loop(struct meter *m, struct stretch *s)
 {
     int64_t sent[TP_DEPTH_MAX], to = 0;
     unsigned posted = 0, taken = 0;
-    bool going = true;
+    bool going = true, room = true;
     int err = 0;
 
     while (going || taken != posted) {
@@ -102,10 +102,10 @@ static int pipelined_loop(struct meter *m, struct stretch *s)
             err = m->subject->check(m->self);
         if (err)
             return err;
-        if (going)
-            going = keep(m, s, to - sent[taken % TP_DEPTH_MAX]);
+        /* The last ones count as well: their time does. */
+        room = room && keep(m, s, to - sent[taken % TP_DEPTH_MAX]);
         taken++;
-        going = going && to < s->until && !told_to_stop(m);
+        going = going && room && to < s->until && !told_to_stop(m);
     }
     return 0;
 }
@@ -118,7 +118,7 @@ static int pipelined_loop(struct meter *m, struct stretch *s)
  */
 static int open_loop(struct meter *m, struct stretch *s)
 {
-    int64_t step = (int64_t)(NS_PER_S * m->c->clients / m->c->rate);
+    int64_t step = (int64_t)((double)NS_PER_S * m->c->clients / m->c->rate);
     int64_t due = s->from + step * m->index / m->c->clients;
     int64_t from, to;
     bool room = true;
@@ -318,7 +318,7 @@ static void await_phase(struct meter *m, enum phase phase)
  * would wake it.) */
 static void hold_server(const struct meter *m, int sig)
 {
-    if (m->sh->server && m->c->wait != TP_BLOCK)
+    if (m->sh->server && m->c->wait == TP_SPIN)
         (void)kill(m->sh->server, sig); /* its parent's child, still there */
 }
 

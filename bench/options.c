@@ -16,11 +16,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DEADLINE_MS     1000
 #define DEADLINE_MS_MAX 60000
 #define SECONDS_MIN     0.01
 #define SECONDS_MAX     1 /* more: by --runs; all samples are kept */
 #define SLEEP_US_MAX    1000000
+#define STALL_US_MAX    50000 /* ten times a second: half of the time */
 #define RATE_MAX        10000000
 #define EVENTS_MAX      1000000
 #define EVENTS_LISTED   64 /* a list of LIST_HITS needs some around them */
@@ -28,6 +28,7 @@
 struct parser {
     struct choice *ch;
     struct options *o;
+    char *const *argv;
     char *why;
     const char *option; /* the one at hand */
     bool sized, waited; /* --size, --wait was given */
@@ -112,7 +113,7 @@ static void add_transport(struct choice *ch, const char *name)
     ch->transports[ch->transport_count++] = name;
 }
 
-static void add_five(struct choice *ch)
+static void add_usual(struct choice *ch)
 {
     add_transport(ch, "none");
     for (size_t i = 0; tp_all[i]; i++)
@@ -122,7 +123,7 @@ static void add_five(struct choice *ch)
 static int one_transport(struct parser *ps, const char *text)
 {
     if (strcmp(text, "all") == 0)
-        add_five(ps->ch);
+        add_usual(ps->ch);
     else if (strcmp(text, "none") == 0 || tp_find(text) || is_peer(text))
         add_transport(ps->ch, text);
     else
@@ -272,7 +273,7 @@ static int take_condition(struct parser *ps, int option, char *arg)
     case OPT_DEPTH: return whole(ps, arg, 1, TP_DEPTH_MAX, &ch->depth);
     case OPT_THINK: return whole(ps, arg, 0, SLEEP_US_MAX, &ch->think_us);
     case OPT_WORK: return whole(ps, arg, 0, SLEEP_US_MAX, &ch->work_us);
-    case OPT_STALL: return whole(ps, arg, 0, SLEEP_US_MAX, &ch->stall_us);
+    case OPT_STALL: return whole(ps, arg, 0, STALL_US_MAX, &ch->stall_us);
     case OPT_RATE:
         return real(ps, arg, 1, RATE_MAX,
                     "requests a second, 1 to 10000000, are expected",
@@ -295,7 +296,11 @@ static int take(struct parser *ps, int option, char *arg)
     case OPT_SWEEP: return list(ps, arg, one_sweep);
     case OPT_NO_WHY: ch->count = false; return 0;
     case OPT_DRY_RUN: ch->dry_run = true; return 0;
-    case OPT_COMPARE: return file_name(ps, arg, &ps->o->base);
+    case OPT_COMPARE:
+        /* It has two values; getopt knows of one. */
+        ps->o->now = ps->argv[optind];
+        optind += ps->o->now != NULL;
+        return file_name(ps, arg, &ps->o->base);
     case OPT_THRESHOLD:
         return real(ps, arg, 0, 1000, "percent from 0 to 1000 are expected",
                     &ps->o->threshold);
@@ -310,7 +315,7 @@ static void set_defaults(struct parser *ps)
     struct choice *ch = ps->ch;
 
     if (ch->transport_count == 0)
-        add_five(ch);
+        add_usual(ch);
     if (!ch->waits)
         ch->waits = 1u << TP_BLOCK;
     if (!ps->waited && ch->clients == 1)
@@ -327,10 +332,10 @@ static void set_defaults(struct parser *ps)
         return;
     ch->plain = true;
     if (ch->clients == 1 && ch->depth == 1 && ch->rate == 0)
-        ch->deadline_ms = DEADLINE_MS;
+        ch->deadline_ms = CASE_DEADLINE_MS;
 }
 
-static int wrong_size(struct parser *ps, const char *format, size_t min,
+static int wrong_size(struct parser *ps, const char *tail, size_t min,
                       size_t max)
 {
     char text[24], sentence[100];
@@ -339,7 +344,7 @@ static int wrong_size(struct parser *ps, const char *format, size_t min,
     (void)snprintf(text, sizeof text, "%zu", ps->ch->size);
     (void)snprintf(sentence, sizeof sentence,
                    "a reply to %s has %zu to %zu bytes%s", op_names[ps->ch->op],
-                   min, max, format);
+                   min, max, tail);
     return wrong(ps, text, sentence);
 }
 
@@ -379,6 +384,8 @@ static int check(struct parser *ps)
     ps->option = "depth";
     if (ch->depth > 1 && (ch->op != OP_GET && ch->op != OP_RAW))
         return wrong(ps, "", "more than one in flight with get or raw only");
+    if (ch->depth > 1 && ch->think_us > 0)
+        return wrong(ps, "", "requests follow each other: not with --think");
     ps->option = "events";
     if (ch->op == OP_LIST && ch->events < EVENTS_LISTED)
         return wrong(ps, "", "a list needs 64 or more");
@@ -391,12 +398,11 @@ static int check(struct parser *ps)
     return check_size(ps);
 }
 
-static int two_files(struct parser *ps, int argc, char **argv)
+static int two_files(struct parser *ps, int argc)
 {
     ps->option = "compare";
-    if (optind + 1 != argc)
+    if (!ps->o->now || optind != argc)
         return wrong(ps, ps->o->base, "a second file is expected: OLD NEW");
-    ps->o->now = argv[optind];
     return ORDER_COMPARE;
 }
 
@@ -426,7 +432,7 @@ static int parse_all(struct parser *ps, int argc, char **argv)
     if (err)
         return ORDER_USAGE;
     if (ps->o->base)
-        return two_files(ps, argc, argv);
+        return two_files(ps, argc);
     if (optind < argc) {
         (void)snprintf(ps->why, CASE_WHY_MAX, "%.80s: an option is expected",
                        argv[optind]);
@@ -439,7 +445,7 @@ static int parse_all(struct parser *ps, int argc, char **argv)
 enum order options_parse(struct options *o, int argc, char **argv,
                          char why[CASE_WHY_MAX])
 {
-    struct parser ps = {.ch = &o->choice, .o = o, .why = why};
+    struct parser ps = {.ch = &o->choice, .o = o, .argv = argv, .why = why};
 
     *o = (struct options){.threshold = COMPARE_THRESHOLD,
                           .choice = {.deadline_ms = -1,
@@ -459,16 +465,19 @@ bool options_fit(const struct choice *ch, const struct machine *m,
                  char why[CASE_WHY_MAX])
 {
     unsigned spinners = ch->clients + 1;
-    bool elsewhere = ch->places != 1u << PLACE_SAME;
+    bool busy = ch->waits >> TP_SPIN & 1 || ch->rate > 0;
+    /* Else all clients share one CPU. */
+    bool apart = ch->places == 1u << PLACE_FREE;
 
     /* One pair on one CPU is the counter-example, and on purpose. */
-    if (!(ch->waits >> TP_SPIN & 1) || ch->clients == 1 ||
-        (spinners <= (unsigned)m->allowed && elsewhere))
+    if (!busy || ch->clients == 1 ||
+        (spinners <= (unsigned)m->allowed && apart))
         return true;
     (void)snprintf(why, CASE_WHY_MAX,
-                   "--clients %u --wait spin: %u processes would spin, and %d "
-                   "CPU%s may be used here; they would wait for each other's "
-                   "time slices. Choose --wait block, or fewer clients",
+                   "--clients %u: %u processes would spin, and %d CPU%s may "
+                   "be used here; they would wait for each other's time "
+                   "slices. Choose --wait block without --rate, or fewer "
+                   "clients and --place free",
                    ch->clients, spinners, m->allowed,
                    m->allowed == 1 ? "" : "s");
     return false;
@@ -478,11 +487,12 @@ void options_help(FILE *f)
 {
     (void)fputs(
         "usage: ipcbench [OPTION VALUE]...\n"
-        "       ipcbench --compare OLD.json NEW.json [--threshold PERCENT]\n"
+        "       ipcbench --compare OLD.json NEW.json [--threshold PERCENT, "
+        "usually 10]\n"
         "What a round trip costs, by mechanism and condition. LIST: values "
-        "with commas between, or all.\n"
+        "with commas between.\n"
         "  --transports LIST  pipe fifo mqueue shm socket none    [these six]\n"
-        "                     tcp zmq nng redis sqlite file (see README)\n"
+        "                     tcp zmq nng redis sqlite file, where installed\n"
         "  --wait LIST        block spin adapt                    "
         "[block,spin]\n"
         "  --place LIST       same cross smt cache package free   "

@@ -214,7 +214,7 @@ static void run_row(struct row *r, struct bench *b, unsigned round)
 {
     struct run *run = &r->run[round];
 
-    if (case_run(b, &r->c, r->subject, run) == -EINTR)
+    if (case_run(b, &r->c, r->subject, run) && bench_interrupted(b))
         return;
     if (run->error) {
         r->error = run->error;

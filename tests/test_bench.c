@@ -283,6 +283,9 @@ static void names(const void *arg)
     c.deadline_ms = 1000;
     case_name(name, &c);
     EXPECT_STR("socket/block/same/get/128/deadline", name);
+    c.deadline_ms = 5;
+    case_name(name, &c);
+    EXPECT_STR("socket/block/same/get/128/deadline:5ms", name);
     c.deadline_ms = -1;
     c.wait = TP_SPIN;
     c.place = PLACE_CROSS;
@@ -363,60 +366,67 @@ static void good_options(const void *arg)
     EXPECT_INT(ORDER_MEASURE, fake_parse(&ch, "--op raw --size 1"));
     EXPECT_INT(ORDER_MEASURE, fake_parse(&ch, "--op list --events 64"));
     EXPECT_INT(ORDER_COMPARE, fake_parse(&ch, "--compare a.json b.json"));
+    EXPECT_INT(ORDER_COMPARE,
+               fake_parse(&ch, "--compare a.json b.json --threshold 5"));
 }
 
-static const char *const bad_options[] = {"--transports carrier-pigeon",
-                                          "--transports pipe,,shm",
-                                          "--transports",
-                                          "--wait sleep",
-                                          "--wait block,",
-                                          "--place elsewhere",
-                                          "--op get,echo",
-                                          "--op remove",
-                                          "--size 0",
-                                          "--size 49",
-                                          "--size 305",
-                                          "--size -1",
-                                          "--size 128x",
-                                          "--size 99999999999999999999",
-                                          "--op echo --size 20",
-                                          "--op echo --size 1048577",
-                                          "--op raw --size 0",
-                                          "--op list --size 4000",
-                                          "--op list --events 63",
-                                          "--op raw --size 500000 "
-                                          "--transports fifo",
-                                          "--runs 0",
-                                          "--runs 1.5",
-                                          "--runs 101",
-                                          "--clients 0",
-                                          "--clients 65",
-                                          "--depth 0",
-                                          "--depth 65",
-                                          "--depth 2 --op add",
-                                          "--rate 0",
-                                          "--rate nan",
-                                          "--rate 5 --think 3",
-                                          "--rate 5 --depth 3",
-                                          "--think -1",
-                                          "--sync",
-                                          "--sweep everything",
-                                          "--seconds 0",
-                                          "--seconds nan",
-                                          "--seconds 1s",
-                                          "--seconds -1",
-                                          "--seconds 1.01",
-                                          "--events 0",
-                                          "--deadline 0",
-                                          "--deadline 5,6",
-                                          "--deadline soon",
-                                          "--wait spin --deadline 100",
-                                          "--unknown",
-                                          "--json",
-                                          "--compare one.json",
-                                          "--compare a.json b.json c.json",
-                                          "--threshold much",
-                                          "pipe"};
+static const char fifo_too_big[] = "--op raw --size 500000 --transports fifo";
+
+static const char *const bad_options[] = {
+    "--transports carrier-pigeon",
+    "--transports pipe,,shm",
+    "--transports",
+    "--wait sleep",
+    "--wait block,",
+    "--place elsewhere",
+    "--op get,echo",
+    "--op remove",
+    "--size 0",
+    "--size 49",
+    "--size 305",
+    "--size -1",
+    "--size 128x",
+    "--size 99999999999999999999",
+    "--op echo --size 20",
+    "--op echo --size 1048577",
+    "--op raw --size 0",
+    "--op list --size 4000",
+    "--op list --events 63",
+    fifo_too_big,
+    "--runs 0",
+    "--runs 1.5",
+    "--runs 101",
+    "--clients 0",
+    "--clients 65",
+    "--depth 0",
+    "--depth 65",
+    "--depth 2 --op add",
+    "--rate 0",
+    "--rate nan",
+    "--rate 5 --think 3",
+    "--rate 5 --depth 3",
+    "--depth 2 --think 3",
+    "--stall 50001",
+    "--think -1",
+    "--sync",
+    "--sweep everything",
+    "--seconds 0",
+    "--seconds nan",
+    "--seconds 1s",
+    "--seconds -1",
+    "--seconds 1.01",
+    "--events 0",
+    "--deadline 0",
+    "--deadline 5,6",
+    "--deadline soon",
+    "--wait spin --deadline 100",
+    "--unknown",
+    "--json",
+    "--compare one.json",
+    "--compare a.json b.json c.json",
+    "--compare a.json b.json --threshold x",
+    "--threshold much",
+    "pipe"};
 
 static void bad_option(const void *arg)
 {
@@ -444,6 +454,13 @@ static void spinners(const void *arg)
     EXPECT(strstr(why, "5 processes would spin, and 4 CPUs") != NULL);
     ch.waits = 1u << TP_BLOCK;
     EXPECT(options_fit(&ch, &m, why));
+    ch.rate = 100; /* an open loop looks at the clock all the time */
+    EXPECT(!options_fit(&ch, &m, why));
+    ch.rate = 0;
+    ch.waits = 1u << TP_SPIN;
+    ch.clients = 3;
+    ch.places = 1u << PLACE_CROSS; /* all three would share a CPU */
+    EXPECT(!options_fit(&ch, &m, why));
     m.allowed = 1; /* the counter-example may be measured */
     EXPECT_INT(ORDER_MEASURE, fake_parse(&ch, ""));
     EXPECT(options_fit(&ch, &m, why));
@@ -522,6 +539,23 @@ static void open_loop(const void *arg)
     EXPECT(pool_max(&run.dist, 1) >= 20000000);
     EXPECT(pool_max(&run.service, 1) >= 20000000);
     EXPECT(run.requests_per_s > 1000 && run.requests_per_s < 2050);
+    free_run(&run);
+}
+
+/* Each client has its share of the rate. (They share a CPU here, but a call
+ * takes a hundredth of the time between two.) */
+static void open_loop_of_many(const void *arg)
+{
+    struct conditions c = fake_case;
+    struct run run;
+
+    (void)arg;
+    c.seconds = 0.5;
+    c.rate = 200;
+    c.clients = 5;
+    c.place = PLACE_FREE;
+    run_fake(&run, &known_50us, &c);
+    EXPECT(run.dist.count >= 80 && run.dist.count <= 105);
     free_run(&run);
 }
 
@@ -982,6 +1016,7 @@ static const struct test_case cases[] = {
     {.name = "run/known-delay", .run = known_delay},
     {.name = "run/known-tail", .run = known_tail},
     {.name = "run/open-loop", .run = open_loop},
+    {.name = "run/open-loop-of-many", .run = open_loop_of_many},
     {.name = "run/overrun", .run = overrun},
     {.name = "run/think", .run = think},
     {.name = "run/pipelined", .run = pipelined},

@@ -951,7 +951,7 @@ static void machine(const void *arg)
         NULL);
     EXPECT(strstr(text, "not here: smt, cache, package\n") != NULL);
     EXPECT(strstr(text, "tsc, 28 ns a reading") != NULL);
-    EXPECT(strstr(text, "58 ns to each request") != NULL);
+    EXPECT(strstr(text, "58 ns a request") != NULL);
     EXPECT(strstr(text, "mitigations") == NULL);
     EXPECT(strstr(text, "virtual") == NULL &&
            strstr(text, "container") == NULL);

@@ -216,8 +216,8 @@ static void put_clock(FILE *f, const struct machine *m)
     char text[TABLE_TEXT];
 
     (void)snprintf(text, sizeof text,
-                   "%s, %.0f ns a reading; measuring adds %.0f ns to every "
-                   "round trip, and isn't subtracted",
+                   "%s, %.0f ns a reading; measuring costs %.0f ns a request, "
+                   "one reading of it inside p50, not subtracted",
                    m->clock_source[0] ? m->clock_source : "unknown",
                    m->clock_ns, m->harness_ns);
     put_fact(f, "clock", text);

@@ -334,6 +334,8 @@ static void write_json(FILE *f, const struct plan *p, const struct machine *m,
 
     if (text)
         (void)fprintf(f, "%s\n", text); /* errors stay in f: see finish */
+    else
+        (void)fputs("out of memory\n", f);
     cJSON_free(text);
 }
 
@@ -430,7 +432,7 @@ static int open_file(struct report_file *rf)
         if (!rf->temporary)
             return -ENOMEM;
     }
-    rf->f = fopen(rf->temporary ? rf->temporary : rf->path, "w");
+    rf->f = fopen(rf->temporary ? rf->temporary : rf->path, "we");
     return rf->f ? 0 : -errno;
 }
 
@@ -467,7 +469,7 @@ int report_open(struct report *r, const char *json, const char **bad)
 static int finish(struct report_file *rf)
 {
     bool bad = fflush(rf->f) != 0 || ferror(rf->f);
-    int err = bad ? -errno : 0;
+    int err = !bad ? 0 : errno ? -errno : -EIO;
 
     if (fclose(rf->f) != 0 && !err)
         err = -errno;

@@ -15,7 +15,7 @@
 
 /* Where results will go: opened before anything is measured, put in place when
  * they are complete. FILE.json brings FILE.csv, FILE.md and FILE.html with it;
- * for results.json that one is called report.html. */
+ * where its name ends in results.json, that one ends in report.html. */
 struct report {
     struct report_file {
         FILE *f;

@@ -87,11 +87,12 @@ void table_machine(FILE *f, const struct machine *m)
     print_cpu(f, m);
     print_system(f, m);
     print_spots(f, m);
-    (void)snprintf(text, sizeof text,
-                   "%s, %.0f ns a reading; measuring adds %.0f ns to each "
-                   "request, not subtracted",
-                   m->clock_source[0] ? m->clock_source : "unknown",
-                   m->clock_ns, m->harness_ns);
+    (void)snprintf(
+        text, sizeof text,
+        "%s, %.0f ns a reading; measuring costs %.0f ns a request, one "
+        "reading of it inside p50, not subtracted",
+        m->clock_source[0] ? m->clock_source : "unknown", m->clock_ns,
+        m->harness_ns);
     print_item(f, "clock:", text);
     (void)snprintf(text, sizeof text,
                    "%.2f, %.2f, %.2f on %d CPU%s (averages of 1, 5, 15 "
