@@ -15,7 +15,7 @@
  * give one throw of the dice with great precision.
  *
  *      join | all are ready | warm-up | measured      | cool-down | leave
- *                           begin     +RUN_WARMUP_S   end         +RUN_COOLDOWN_S
+ *                           begin     + RUN_WARMUP_S  end      + RUN_COOLDOWN_S
  *
  * All clients share these moments: while one is measured, all work.
  *

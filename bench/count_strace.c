@@ -2,7 +2,7 @@
  * count_strace.c - system calls counted with strace(1)
  *
  *      watched thread         strace                               this process
- *      read(...) = 100  -->  "17 read(0x3, ...) = 0x64"  --> file --> count_note
+ *      read(...) = 100 --> "17 read(0x3, ...) = 0x64" --> file --> count_note
  *
  * strace is started, attaches to the threads, and writes a line a call to a
  * file without a name. That is read only after its end: so nobody but strace

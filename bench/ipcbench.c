@@ -262,7 +262,7 @@ int main(int argc, char **argv)
     char why[CASE_WHY_MAX];
     int code = 0;
 
-    /* The reader of a pipe may leave: what is measured is saved all the same. */
+    /* The reader of a pipe may leave: what was measured is saved anyway. */
     (void)sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, NULL);
     switch (options_parse(&o, argc, argv, why)) {
     case ORDER_USAGE: return usage(why);

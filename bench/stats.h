@@ -46,9 +46,10 @@ void dist_free(struct dist *d);
 uint32_t dist_percentile(const struct dist *d, unsigned p);
 
 /*
- * The same over several runs (n of them, the empty ones don't count), in which each run weighs the same, however many
- * round trips it managed in its time: else the fast runs would outvote the
- * slow ones. NAN when fewer than STATS_BEYOND samples lie beyond it.
+ * The same over several runs (n of them, the empty ones don't count), in which
+ * each run weighs the same, however many round trips it managed in its time:
+ * else the fast runs would outvote the slow ones. NAN when fewer than
+ * STATS_BEYOND samples lie beyond it; without any run NAN, and a count of 0.
  */
 double pool_percentile(const struct dist *runs, size_t n, unsigned p);
 double pool_max(const struct dist *runs, size_t n);
