@@ -59,13 +59,15 @@ BENCH = $(addprefix bench/, ipcbench options plan sweep case measure lab bare \
 BENCH_TESTS = test_bench test_ipcbench test_count test_machine test_compare \
               test_table test_html test_peers
 TESTS = test_schedule test_journal test_store test_wire test_server test_week \
-        $(BENCH_TESTS) conformance test_cli
+        $(BENCH_TESTS) conformance test_crash test_cli
+CRASH = $(addprefix tests/, crash_cell crash_check crash_run crash_step crash_stop \
+        crash_sweep crash_table)
 
 obj = $(addprefix $(BUILD)/obj/, $(addsuffix .o, $(1)))
 LIB_A = $(BUILD)/libipclab.a
 TEST_BINS = $(addprefix $(BUILD)/tests/, $(TESTS))
 SOURCES = $(LIB) $(CLI) $(BENCH) $(addprefix tests/, harness world faults promises \
-          hostile fakes pingpong $(TESTS))
+          hostile fakes pingpong $(TESTS)) $(CRASH)
 
 PEERS = tcp zmq nng redis sqlite file
 
@@ -80,6 +82,7 @@ $(TEST_BINS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o \
               $(BUILD)/obj/tests/harness.o $(LIB_A)
 $(BUILD)/tests/conformance: $(call obj,$(addprefix tests/, world faults promises \
                               hostile))
+$(BUILD)/tests/test_crash: $(call obj,$(CRASH))
 $(TEST_BINS): TEST_LIBS = $(CUNIT_LIBS)
 
 $(BUILD)/pingpong: $(call obj,tests/pingpong) $(LIB_A)
@@ -117,6 +120,10 @@ $(BUILD)/tests/test_peers: WRAP = $(call wrap,bench_event)
 $(BUILD)/tests/test_machine: WRAP = $(call wrap,fopen getrusage sched_getaffinity)
 $(BUILD)/tests/conformance: WRAP = $(call wrap,read write writev sendmsg \
     mq_send mq_timedsend sem_post)
+$(BUILD)/tests/test_crash: WRAP = $(call wrap,bind close connect fcntl fdatasync \
+    fsync memcpy mkfifoat mmap mq_close mq_open mq_timedreceive mq_timedsend \
+    mq_unlink munmap read sem_post sendmsg shm_unlink tp_srv_recv unlinkat write \
+    writev)
 
 $(LIB_A): $(call obj,$(LIB)) $(BUILD)/settings
 	$(call say,AR,$@)
@@ -165,6 +172,18 @@ tests: $(TEST_BINS)
 test: all tests peers
 	$(Q)IPCLAB_BIN=$(BUILD)/ipclab \
 	    sh tests/run.sh $(BUILD)/tests $(TESTS)
+
+# The crash matrix for all ways to wait; `make test` has it for blocking.
+crash: $(BUILD)/tests/test_crash
+	$(Q)$(BUILD)/tests/test_crash --all
+
+# Measures it, and puts the table into tests/README.md.
+crash-table: $(BUILD)/tests/test_crash
+	$(Q)$(BUILD)/tests/test_crash --table >$(BUILD)/crash.md
+	$(Q)sed -e '/crash matrix: begin/r $(BUILD)/crash.md' \
+	    -e '/crash matrix: begin/,/crash matrix: end/{//!d}' \
+	    tests/README.md >$(BUILD)/crash-readme.md
+	$(Q)cp $(BUILD)/crash-readme.md tests/README.md
 
 bench: all
 	$(Q)mkdir -p $(BUILD)/bench
@@ -230,6 +249,7 @@ help:
 	@echo "make deps         install what is missing (Debian, Ubuntu)"
 	@echo "make              build build/ipclab and build/ipcbench"
 	@echo "make test         run all tests"
+	@echo "make crash        kill -9 at every step, over every transport (1 min)"
 	@echo "make bench        compare the five mechanisms on this machine (1 min)"
 	@echo "make bench-full   sizes, clients, depth, idle time, load ... (20 min)"
 	@echo "make bench-compare BASE=old.json   what is better or worse than then"
@@ -241,7 +261,7 @@ help:
 	@echo "make clean        remove build/"
 	@echo "settings: DEV=1  SAN=address|undefined|thread  V=1  CC=clang"
 
-.PHONY: all tests peers test bench bench-full bench-compare bench-check deps-peers \
+.PHONY: all tests peers test crash crash-table bench bench-full bench-compare bench-check deps-peers \
         deps-plots demo install install-strip uninstall clean deps \
         help FORCE
 .DELETE_ON_ERROR:
