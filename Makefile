@@ -47,8 +47,8 @@ LINK    = $(CC) -pthread $(CFLAGS) $(SANFLAGS) $(LDFLAGS)
 CHAPTERS = pipe/pipe fifo/fifo mqueue/mqueue mqueue/quota shm/shm socket/socket
 LIB = $(CHAPTERS) $(addprefix common/, transport rundir slots wait frame cframe \
       crc32 utf8 timestamp json schedule journal store wire server client)
-CLI = $(addprefix common/, ipclab cmd cmd_serve cmd_events exchange localtime \
-      week demo)
+CLI = $(addprefix common/, ipclab cmd cmd_serve cmd_events cmd_check exchange \
+      localtime week demo)
 BENCH = $(addprefix bench/, ipcbench options plan sweep case measure lab bare \
         peer peers/folder peers/gets count count_perf count_strace stats machine \
         text) \
@@ -58,8 +58,9 @@ BENCH = $(addprefix bench/, ipcbench options plan sweep case measure lab bare \
         plot_lines chart gnuplot svg compare)
 BENCH_TESTS = test_bench test_ipcbench test_count test_machine test_compare \
               test_table test_html test_peers
+DISK_TESTS = test_durability test_repair test_rounds
 TESTS = test_schedule test_journal test_store test_wire test_server test_week \
-        $(BENCH_TESTS) conformance test_crash test_cli
+        $(BENCH_TESTS) conformance test_crash test_cli $(DISK_TESTS)
 CRASH = $(addprefix tests/, crash_cell crash_check crash_run crash_step crash_stop \
         crash_sweep crash_table)
 
@@ -67,7 +68,7 @@ obj = $(addprefix $(BUILD)/obj/, $(addsuffix .o, $(1)))
 LIB_A = $(BUILD)/libipclab.a
 TEST_BINS = $(addprefix $(BUILD)/tests/, $(TESTS))
 SOURCES = $(LIB) $(CLI) $(BENCH) $(addprefix tests/, harness world faults promises \
-          hostile fakes pingpong $(TESTS)) $(CRASH)
+          hostile fakes pingpong disk $(TESTS)) $(CRASH)
 
 PEERS = tcp zmq nng redis sqlite file
 
@@ -83,6 +84,9 @@ $(TEST_BINS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o \
 $(BUILD)/tests/conformance: $(call obj,$(addprefix tests/, world faults promises \
                               hostile))
 $(BUILD)/tests/test_crash: $(call obj,$(CRASH))
+# Their server is the one of `serve`, forked as demo does.
+$(addprefix $(BUILD)/tests/, $(DISK_TESTS)): $(call obj,tests/disk \
+    $(addprefix common/, cmd cmd_serve exchange localtime))
 $(TEST_BINS): TEST_LIBS = $(CUNIT_LIBS)
 
 $(BUILD)/pingpong: $(call obj,tests/pingpong) $(LIB_A)
@@ -118,6 +122,8 @@ $(BUILD)/tests/test_table: WRAP = $(call wrap,peer_find)
 $(BUILD)/tests/test_count: WRAP = $(call wrap,poll)
 $(BUILD)/tests/test_peers: WRAP = $(call wrap,bench_event)
 $(BUILD)/tests/test_machine: WRAP = $(call wrap,fopen getrusage sched_getaffinity)
+$(addprefix $(BUILD)/tests/, $(DISK_TESTS)): WRAP = $(call wrap,open write pwrite \
+    fdatasync fsync ftruncate rename link unlink fchmod fchown)
 $(BUILD)/tests/conformance: WRAP = $(call wrap,read write writev sendmsg \
     mq_send mq_timedsend sem_post)
 $(BUILD)/tests/test_crash: WRAP = $(call wrap,bind close connect fcntl fdatasync \
@@ -185,6 +191,12 @@ crash-table: $(BUILD)/tests/test_crash
 	    tests/README.md >$(BUILD)/crash-readme.md
 	$(Q)cp $(BUILD)/crash-readme.md tests/README.md
 
+# Again and again the server or a writer is killed: is all there, and once?
+ROUNDS ?= 1000
+kill-rounds: all $(BUILD)/tests/test_rounds
+	$(Q)IPCLAB_BIN=$(BUILD)/ipclab IPCLAB_ROUNDS=$(ROUNDS) \
+	    $(if $(SEED),IPCLAB_SEED=$(SEED)) $(BUILD)/tests/test_rounds
+
 bench: all
 	$(Q)mkdir -p $(BUILD)/bench
 	$(Q)$(BUILD)/ipcbench --json $(BUILD)/bench/results.json
@@ -249,6 +261,7 @@ help:
 	@echo "make deps         install what is missing (Debian, Ubuntu)"
 	@echo "make              build build/ipclab and build/ipcbench"
 	@echo "make test         run all tests"
+	@echo "make kill-rounds  ROUNDS=$(ROUNDS): kill -9, and nothing is lost (5 min)"
 	@echo "make crash        kill -9 at every step, over every transport (1 min)"
 	@echo "make bench        compare the five mechanisms on this machine (1 min)"
 	@echo "make bench-full   sizes, clients, depth, idle time, load ... (20 min)"
@@ -261,7 +274,8 @@ help:
 	@echo "make clean        remove build/"
 	@echo "settings: DEV=1  SAN=address|undefined|thread  V=1  CC=clang"
 
-.PHONY: all tests peers test crash crash-table bench bench-full bench-compare bench-check deps-peers \
+.PHONY: all tests peers test crash crash-table kill-rounds bench bench-full \
+        bench-compare bench-check deps-peers \
         deps-plots demo install install-strip uninstall clean deps \
         help FORCE
 .DELETE_ON_ERROR:

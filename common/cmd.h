@@ -5,6 +5,7 @@
  *      cmd.c          messages and exit codes; a connection to the store
  *      cmd_serve.c    transports serve ping stats clean
  *      cmd_events.c   add get update remove list conflicts week import export
+ *      cmd_check.c    check repair
  *      demo.c         demo
  *
  * Results go to stdout, talk to stderr. A command returns its exit code and
@@ -43,6 +44,7 @@ struct cli {
     int timeout_ms;
     const char *data;
     const char *from, *to, *title, *start, *end;
+    const char *output;
     uint64_t token, rev;
     unsigned long count;
     bool json, again, fast, no_sync;
@@ -135,6 +137,8 @@ int cmd_conflicts(const struct cli *cli);
 int cmd_week(const struct cli *cli);
 int cmd_import(const struct cli *cli);
 int cmd_export(const struct cli *cli);
+int cmd_check(const struct cli *cli);
+int cmd_repair(const struct cli *cli);
 int cmd_demo(const struct cli *cli);
 
 #endif

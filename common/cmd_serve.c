@@ -197,15 +197,20 @@ static int run(const struct serving *s)
                                .store = s->store,
                                .stop = &stop};
     int err = server_run(&opts);
+    const char *fault = store_fault(s->store);
 
-    return err < 0 ? cmd_fail(err, NULL, "the server has failed") : CMD_OK;
+    if (err < 0)
+        return cmd_fail(err, NULL, "the server has failed");
+    return fault ? cmd_error(CMD_IO, "it had to refuse changes: %s", fault)
+                 : CMD_OK;
 }
 
-static void close_all(struct serving *s)
+/* A data file that was only made for a start that failed goes again. */
+static void close_all(struct serving *s, bool served)
 {
     while (s->count)
         tp_srv_close(s->set[--s->count]);
-    store_close(s->store);
+    (served ? store_close : store_abandon)(s->store);
 }
 
 /* ---- serve -------------------------------------------------------------- */
@@ -224,6 +229,7 @@ static int say_ready(const struct serving *s, const struct cli *cli)
 int cmd_serve(const struct cli *cli)
 {
     struct serving s = {0};
+    bool served;
     int code;
 
     for (int i = 0; tp_all[i] && cli->listed; i++)
@@ -239,9 +245,10 @@ int cmd_serve(const struct cli *cli)
         code = open_named(&s, cli, cli->listed);
     if (!code)
         code = say_ready(&s, cli);
-    if (!code)
+    served = !code;
+    if (served)
         code = run(&s);
-    close_all(&s);
+    close_all(&s, served);
     return code;
 }
 
@@ -260,7 +267,7 @@ static int serve_child(const struct cli *cli, struct tp_server *inherited,
     close(ready);
     if (!code)
         code = run(&s);
-    close_all(&s);
+    close_all(&s, true); /* its command wants the data file, not the server */
     return code;
 }
 

@@ -97,6 +97,22 @@ static const struct command commands[] = {
      "Lists every server name in the runtime folder; removes those whose\n"
      "server is dead, never a live one's.\n\n"
      "  -t LIST              only these transports\n"},
+    {"check", "FILE", "look for damage in a data file", "", 1, 1, cmd_check,
+     "Reads a data file line by line and changes nothing. A server may have\n"
+     "it: then it is looked at as it is. Each damage is named with its line.\n"
+     "An unfinished last line is what a crash leaves: nobody was told that\n"
+     "this change was made, and the next start cuts it off. Anything else\n"
+     "serve refuses.\n\n"
+     "Exit: 0 no damage, 65 damage or not a data file, 74 cannot read it\n"},
+    {"repair", "FILE", "copy what is good of a data file", "o", 1, 1,
+     cmd_repair,
+     "Writes what is provably good into a new file and says, line by line,\n"
+     "what it dropped. FILE isn't touched, and nothing is overwritten. What a\n"
+     "damaged line did is lost: an event may be as it was before, or be back\n"
+     "though it was removed. No server may have FILE.\n\n"
+     "  -o, --output OUT     the copy (default FILE.repaired)\n\n"
+     "Exit: 0 nothing was wrong and the copy is the same, 65 the copy lacks\n"
+     "what was named (or: not a data file), 73 cannot make it, 75 in use\n"},
     {"demo", "", "a tour of about a minute", "X", 0, 0, cmd_demo,
      "Starts a server of its own with a data file of its own, shows the\n"
      "processes, one timetable over every transport, kill -9 and restart,\n"
@@ -122,12 +138,15 @@ static int print_help(const struct command *c)
 {
     if (c) {
         bool own_list = strstr(c->help, "  -t ") != NULL;
+        bool no_server = c->run == cmd_check || c->run == cmd_repair;
 
-        printf("Usage: ipclab %s%s%s [options]\n\n%c%s.\n\n%s\n"
-               "Common options:\n%s%s",
-               c->name, *c->operands ? " " : "", c->operands,
-               c->summary[0] - 'a' + 'A', c->summary + 1, c->help,
-               own_list ? "" : transport_help, common_help);
+        printf("Usage: ipclab %s%s%s%s\n\n%c%s.\n\n%s", c->name,
+               *c->operands ? " " : "", c->operands,
+               no_server && !*c->options ? "" : " [options]",
+               c->summary[0] - 'a' + 'A', c->summary + 1, c->help);
+        if (!no_server)
+            printf("\nCommon options:\n%s%s", own_list ? "" : transport_help,
+                   common_help);
         return CMD_OK;
     }
     puts("Usage: ipclab [options] COMMAND        ('ipclab COMMAND --help' says "
@@ -135,11 +154,12 @@ static int print_help(const struct command *c)
     for (size_t i = 0; i < COMMANDS; i++)
         printf("  %-10s %-16s %s\n", commands[i].name, commands[i].operands,
                commands[i].summary);
-    puts("\nOptions, before or behind the command:\n"
-         "  -t socket|fifo|mqueue|shm|pipe   -n INSTANCE   -w block|spin|adapt"
-         "\n  --timeout MS   --data FILE   --help   --version\n\n"
-         "Exit codes: 0 done, 1 not found or changed, 64 usage, 65 bad data,\n"
-         "69 no server, 73 cannot create, 74 I/O, 75 no answer, 76 protocol");
+    puts(
+        "\nOptions, before or behind the command: --help --version "
+        "--timeout MS --data FILE\n"
+        "  -t socket|fifo|mqueue|shm|pipe   -n INSTANCE   -w block|spin|adapt"
+        "\nExit codes: 0 done, 1 not found or changed, 64 usage, 65 bad data,\n"
+        "69 no server, 73 cannot create, 74 I/O, 75 no answer, 76 protocol");
     return CMD_OK;
 }
 
@@ -151,6 +171,7 @@ static const struct option long_options[] = {
     {"name", required_argument, NULL, 'n'},
     {"wait", required_argument, NULL, 'w'},
     {"count", required_argument, NULL, 'c'},
+    {"output", required_argument, NULL, 'o'},
     {"help", no_argument, NULL, 'h'},
     {"version", no_argument, NULL, 'V'},
     {"timeout", required_argument, NULL, 'T'},
@@ -264,6 +285,11 @@ static int read_option(struct reading *r, int letter)
         cli->data = optarg;
         break;
     case 'Y': return read_durability(&cli->no_sync);
+    case 'o':
+        if (!*optarg)
+            return bad_value('o', optarg, "it names no file");
+        cli->output = optarg;
+        break;
     case 'F': cli->from = optarg; break;
     case 'O': cli->to = optarg; break;
     case 'I': cli->title = optarg; break;
@@ -303,7 +329,7 @@ static int read_line(struct reading *r, int argc, char **argv)
 
     opterr = 0;
     while (arg = argv[optind],
-           (letter = getopt_long(argc, argv, "-:t:n:w:c:hV", long_options,
+           (letter = getopt_long(argc, argv, "-:t:n:w:c:o:hV", long_options,
                                  NULL)) != -1) {
         if (letter == 1) {
             r->words[r->count++] = optarg;

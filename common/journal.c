@@ -39,25 +39,47 @@
 #define CRC_LEN      18   /* ,"crc":"01234567"} */
 #define LOCK_POLL_MS 10
 #define NS_PER_MS    1000000L
+#define LOOK_MS      50    /* between two looks at the name, without syncs */
+#define FRESH_BUFFER 32768 /* bytes of a new file written at a time */
+
+/* A new file, until it is whole and gets its name. */
+struct fresh {
+    char *path; /* NAME.new; owned, NULL = there is none */
+    int fd;
+    int err; /* the first error met, 0 = none */
+    uint64_t bytes;
+    size_t held; /* bytes in buffer[], not yet written */
+    char buffer[FRESH_BUFFER];
+};
 
 struct journal {
     char *path; /* of the data file, links followed */
     int fd;     /* the data file; the append lock, and sync_lock to sync */
+    dev_t dev;  /* which file that is, by its name */
+    ino_t ino;
     int lock_fd;
     bool sync;
-    uint64_t bytes;           /* in the file; the append lock */
-    atomic_uint_fast64_t seq; /* of the last line in the file */
-    atomic_bool failed;       /* final: nothing is written any more */
+    bool made;                  /* by us: it wasn't there */
+    int64_t looked;             /* at the name, ns; the append lock */
+    atomic_uint_fast64_t bytes; /* in the file; changed under the append lock */
+    atomic_uint_fast64_t seq;   /* of the last line in the file */
+    _Atomic(const char *) fault; /* not NULL: final, nothing is written */
     atomic_uint_fast64_t syncs;
 
     pthread_mutex_t sync_lock; /* one fdatasync at a time */
     uint64_t durable;          /* lines up to here are; sync_lock */
 
-    FILE *fresh;      /* compaction: the new file, or NULL */
-    char *fresh_path; /* its name until the rename */
-    uint64_t fresh_bytes;
-    int fresh_err; /* the first error met, 0 = none */
+    struct fresh *fresh; /* compaction: the new file, or NULL */
 };
+
+static const char fault_open[] = "the data file couldn't be opened";
+static const char fault_write[] = "writing to the data file failed";
+static const char fault_sync[] = "syncing the data file failed";
+static const char fault_folder[] = "syncing the data file's folder failed";
+static const char fault_gone[] = "the data file isn't there any more";
+static const char fault_other[] = "the data file was replaced by another one";
+static const char fault_short[] = "somebody has cut the data file short";
+static const char fault_long[] = "somebody else has written to the data file";
 
 static void say(const struct journal_opts *opts, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
@@ -71,6 +93,78 @@ static void say(const struct journal_opts *opts, const char *format, ...)
     va_start(ap, format);
     (void)vsnprintf(opts->why, opts->why_cap, format, ap); /* may be cut off */
     va_end(ap);
+}
+
+/* The first fault counts. */
+static int give_up(struct journal *j, const char *fault)
+{
+    const char *none = NULL;
+
+    (void)atomic_compare_exchange_strong(&j->fault, &none, fault);
+    return -EROFS;
+}
+
+/* ---- system calls, until they are done ----------------------------------- */
+
+/* All of len bytes, or -errno. */
+static int write_all(int fd, const char *bytes, size_t len)
+{
+    while (len > 0) {
+        ssize_t n = write(fd, bytes, len);
+        if (n == 0)
+            return -EIO; /* no disk does that; to try again may be for ever */
+        if (n < 0 && errno != EINTR)
+            return -errno;
+        if (n > 0) {
+            bytes += n;
+            len -= (size_t)n;
+        }
+    }
+    return 0;
+}
+
+/* A sync that a signal handler interrupted has reported nothing, so nothing
+ * is forgotten by asking again. (Network file systems do that.) */
+static int sync_data(int fd)
+{
+    while (fdatasync(fd) != 0)
+        if (errno != EINTR)
+            return -errno;
+    return 0;
+}
+
+static int sync_all(int fd)
+{
+    while (fsync(fd) != 0)
+        if (errno != EINTR)
+            return -errno;
+    return 0;
+}
+
+static int cut(int fd, uint64_t len)
+{
+    while (ftruncate(fd, (off_t)len) != 0)
+        if (errno != EINTR)
+            return -errno;
+    return 0;
+}
+
+static int sync_folder(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char *folder =
+        slash != NULL ? strndup(path, slash > path ? (size_t)(slash - path) : 1)
+                      : strdup(".");
+    int err;
+
+    if (folder == NULL)
+        return -ENOMEM;
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    err = fd < 0 ? -errno : sync_all(fd);
+    if (fd >= 0)
+        (void)close(fd); /* nothing was written to it */
+    free(folder);
+    return err;
 }
 
 /* ---- one line, from record to bytes ------------------------------------- */
@@ -136,7 +230,7 @@ static bool add_event(cJSON *o, const struct event *ev)
 static int put_line(const struct journal_record *rec, char line[LINE_MAX_LEN])
 {
     cJSON *o = cJSON_CreateObject();
-    char token[17];
+    char token[17], sum[9];
     bool ok;
 
     (void)snprintf(token, sizeof token, "%016" PRIx64, rec->token);
@@ -149,6 +243,9 @@ static int put_line(const struct journal_record *rec, char line[LINE_MAX_LEN])
             ok &&
             cJSON_AddNumberToObject(o, "rev", (double)rec->event.rev) != NULL &&
             cJSON_AddStringToObject(o, "was", op_names[rec->was]) != NULL;
+    (void)snprintf(sum, sizeof sum, "%08" PRIx32, rec->sum);
+    if (rec->op == JOURNAL_DONE && rec->sum != 0)
+        ok = ok && cJSON_AddStringToObject(o, "sum", sum) != NULL;
     ok = ok && cJSON_AddStringToObject(o, "token", token) != NULL &&
          cJSON_AddNumberToObject(o, "seq", (double)rec->seq) != NULL;
     return seal(o, ok, line);
@@ -212,6 +309,18 @@ static bool get_event(const cJSON *o, struct event *ev)
     return event_times_check(ev->start, ev->end) == 0;
 }
 
+/* A done that was an add since version 0.1 has it, none other. */
+static bool get_sum(const cJSON *o, uint32_t *sum)
+{
+    const char *text = json_string(o, "sum");
+    uint64_t v = 0;
+
+    if (text != NULL && (strlen(text) != 8 || !get_hex(text, 8, &v)))
+        return false;
+    *sum = (uint32_t)v;
+    return true;
+}
+
 static bool get_record(const cJSON *o, struct journal_record *rec)
 {
     const char *token = json_string(o, "token");
@@ -226,24 +335,34 @@ static bool get_record(const cJSON *o, struct journal_record *rec)
     rec->event.id = (uint32_t)id;
     if (rec->op == JOURNAL_DONE)
         return json_number(o, "rev", &rec->event.rev) == 0 &&
-               get_op(o, "was", &rec->was) && rec->was != JOURNAL_DONE;
+               get_op(o, "was", &rec->was) && rec->was != JOURNAL_DONE &&
+               get_sum(o, &rec->sum);
     rec->event.rev = rec->seq;
     return rec->op == JOURNAL_REMOVE || get_event(o, &rec->event);
 }
 
 /* ---- opening: the lock -------------------------------------------------- */
 
-/* Say who holds the lock: it wrote its pid into the lock file. */
+/* Who holds the lock wrote its pid into the lock file: that, or -1. */
+static long read_pid(int lock_fd)
+{
+    char text[24];
+    ssize_t n = pread(lock_fd, text, sizeof text - 1, 0);
+    long pid;
+
+    if (n <= 0 || text[0] < '0' || text[0] > '9')
+        return -1;
+    text[n] = '\0';
+    pid = strtol(text, NULL, 10);
+    return pid > 0 ? pid : -1;
+}
+
 static int say_busy(const struct journal_opts *opts, int lock_fd)
 {
-    char pid[24];
-    ssize_t n = pread(lock_fd, pid, sizeof pid, 0);
-    int digits = 0;
+    long pid = read_pid(lock_fd);
 
-    while (digits < n && pid[digits] >= '0' && pid[digits] <= '9')
-        digits++;
-    if (digits > 0)
-        say(opts, "pid %.*s holds the data file", digits, pid);
+    if (pid > 0)
+        say(opts, "pid %ld holds the data file", pid);
     else
         say(opts, "another process holds the data file");
     return -EBUSY;
@@ -285,9 +404,20 @@ static int find_file(struct journal *j, const char *path)
         if (fd < 0)
             return -errno;
         (void)close(fd); /* nothing was written to it */
+        j->made = true;
         j->path = realpath(path, NULL);
     }
     return j->path == NULL ? -errno : 0;
+}
+
+/* Are these the bytes of `head`, as far as they arrived on the disk? A power
+ * loss may leave NULs where they didn't. */
+static bool begins_like(const char *bytes, const char *head, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        if (bytes[i] != head[i] && bytes[i] != '\0')
+            return false;
+    return true;
 }
 
 /* A file that doesn't begin like ours isn't touched, and gets no lock file
@@ -305,7 +435,7 @@ static int look_at_head(const char *path, const struct journal_opts *opts)
     (void)close(fd); /* only read */
     if (n < 0)
         return -errno; /* EISDIR, say */
-    if (memcmp(found, head, (size_t)n) == 0)
+    if (begins_like(found, head, (size_t)n))
         return 0;
     say(opts, "line 1: it isn't a timetable's data file");
     return -EBADMSG;
@@ -335,18 +465,35 @@ static int open_files(struct journal *j, const struct journal_opts *opts)
     return j->fd < 0 ? -errno : 0;
 }
 
-/* ---- opening: the lines ------------------------------------------------- */
+/* ---- the lines ------------------------------------------------------------ */
 
 /* Reading, line by line. */
 struct input {
-    struct journal *j;
-    const struct journal_opts *opts;
     FILE *file;
     char *line; /* getline's; `len` bytes, without '\n' */
     size_t cap, len;
     bool ended;    /* the line had its '\n' */
     size_t number; /* of this line, from 1 */
 };
+
+/* The descriptor is the input's from now on: 0 or -errno. */
+static int input_open(struct input *in, int fd)
+{
+    int err = fd < 0 ? -errno : 0;
+
+    *in = (struct input){.file = fd < 0 ? NULL : fdopen(fd, "r")};
+    if (err == 0 && in->file == NULL) {
+        err = -errno;
+        (void)close(fd); /* only read */
+    }
+    return err;
+}
+
+static void input_close(struct input *in)
+{
+    free(in->line);
+    (void)fclose(in->file); /* only read */
+}
 
 /* The next line: 1, 0 at the end of the file, or -errno. */
 static int next_line(struct input *in)
@@ -362,12 +509,6 @@ static int next_line(struct input *in)
     return 1;
 }
 
-static int bad_line(const struct input *in, const char *what)
-{
-    say(in->opts, "line %zu: %s", in->number, what);
-    return -EBADMSG;
-}
-
 /* Is there more in the file behind this line? */
 static bool more_follows(struct input *in)
 {
@@ -379,6 +520,12 @@ static bool more_follows(struct input *in)
     return true;
 }
 
+/* Is this line as it was written? */
+static bool is_whole(const struct input *in)
+{
+    return in->ended && crc_ok(in->line, in->len);
+}
+
 /*
  * A bad last line: torn by a crash, or damaged? What kill -9 leaves of a write
  * is the front of a line, without its '\n'; what a power loss leaves may also
@@ -386,9 +533,10 @@ static bool more_follows(struct input *in)
  * have been acknowledged. So may the first of two lines with a damaged '\n'
  * between them: a whole good line and the front of another behind it.
  */
-static bool is_torn(const struct input *in)
+static bool is_torn(struct input *in)
 {
-    if (in->ended && memchr(in->line, '\0', in->len) == NULL)
+    if (is_whole(in) || more_follows(in) ||
+        (in->ended && memchr(in->line, '\0', in->len) == NULL))
         return false;
     for (size_t n = CRC_LEN; n + 1 < in->len; n++) {
         if (in->line[n - 1] == '}' && in->line[n + 1] == '{' &&
@@ -406,94 +554,18 @@ static cJSON *parse_line(const struct input *in)
     return json_parse(in->line, in->len, &line, why, sizeof why);
 }
 
-/* Cut the file to what is good. */
-static int cut_tail(struct journal *j, uint64_t good)
+/* What is wrong with this line by itself; NULL: nothing, and it is in *rec.
+ * *tree holds the title and is the caller's. */
+static const char *line_fault(const struct input *in,
+                              struct journal_record *rec, cJSON **tree)
 {
-    if (ftruncate(j->fd, (off_t)good) != 0)
-        return -errno;
-    j->bytes = good;
-    return 0;
-}
-
-/* All of len bytes, or -errno. */
-static int write_all(int fd, const char *bytes, size_t len)
-{
-    while (len > 0) {
-        ssize_t n = write(fd, bytes, len);
-        if (n < 0 && errno != EINTR)
-            return -errno;
-        if (n > 0) {
-            bytes += n;
-            len -= (size_t)n;
-        }
-    }
-    return 0;
-}
-
-static int sync_folder(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    char *folder =
-        slash != NULL ? strndup(path, slash > path ? (size_t)(slash - path) : 1)
-                      : strdup(".");
-    int err = 0;
-
-    if (folder == NULL)
-        return -ENOMEM;
-    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0 || fsync(fd) != 0)
-        err = -errno;
-    if (fd >= 0)
-        (void)close(fd); /* nothing was written to it */
-    free(folder);
-    return err;
-}
-
-/* Begin the file anew: it is empty, or has the front of this very header. */
-static int start_file(struct journal *j, const char *header, size_t len)
-{
-    int err = cut_tail(j, 0);
-
-    if (err == 0)
-        err = write_all(j->fd, header, len);
-    if (err != 0) {
-        (void)ftruncate(j->fd, 0); /* empty is as good as new */
-        return err;
-    }
-    j->bytes = len;
-    return 0;
-}
-
-/* The first line. 1: a header, read. 0: the file was new and is started. */
-static int read_header(struct input *in, uint32_t *next_id, size_t *torn)
-{
-    char fresh[LINE_MAX_LEN];
-    int len = put_header(1, 0, fresh), got = len < 0 ? len : next_line(in);
-    uint64_t version, id, seq;
-
-    if (got < 0)
-        return got;
-    if (got == 0 || (!in->ended && in->len < (size_t)len &&
-                     memcmp(in->line, fresh, in->len) == 0)) {
-        *torn = got == 0 ? 0 : in->len;
-        *next_id = 1;
-        return start_file(in->j, fresh, (size_t)len);
-    }
-    cJSON *o = in->ended && crc_ok(in->line, in->len) ? parse_line(in) : NULL;
-    const char *format = json_string(o, "format");
-    int ok = format != NULL && strcmp(format, FORMAT) == 0 &&
-             json_number(o, "version", &version) == 0 &&
-             json_number(o, "next_id", &id) == 0 &&
-             json_number(o, "seq", &seq) == 0 && version == VERSION &&
-             id >= 1 && id <= EVENT_COUNT_MAX + 1;
-    cJSON_Delete(o);
-    if (!ok)
-        return bad_line(in, "this isn't the head of an ipclab journal, "
-                            "version 1");
-    *next_id = (uint32_t)id;
-    in->j->seq = seq;
-    in->j->bytes = in->len + 1;
-    return 1;
+    *tree = NULL;
+    if (!is_whole(in))
+        return "damaged (its checksum is wrong)";
+    *tree = parse_line(in);
+    return *tree != NULL && get_record(*tree, rec)
+               ? NULL
+               : "its checksum is right but its content isn't";
 }
 
 /* Is `seq` what this line must have? One more than the line before, except
@@ -505,76 +577,168 @@ static bool seq_ok(uint64_t seq, uint64_t last, uint64_t compacted)
     return seq == (last > compacted ? last : compacted) + 1;
 }
 
-/* One good line to the reader. */
-static int hand_over(struct input *in, uint64_t *last, uint64_t compacted,
-                     journal_reader *reader, void *arg)
-{
-    struct journal_record rec;
-    cJSON *o = parse_line(in);
-    int err;
+/* The first line of a file. */
+struct head {
+    uint64_t version; /* 0 = this is no head */
+    uint32_t next_id;
+    uint64_t seq;
+};
 
-    if (o == NULL || !get_record(o, &rec))
-        err = bad_line(in, "its checksum is right but its content isn't");
-    else if (!seq_ok(rec.seq, *last, compacted))
-        err = bad_line(in, "a line before it is missing");
-    else {
-        *last = rec.seq;
-        err = reader(&rec, arg);
-        if (err == -EBADMSG)
-            err = bad_line(in, "it contradicts the lines before it");
-    }
+static const char no_head[] =
+    "this isn't the head of an ipclab journal, version 1";
+
+static bool get_head(const struct input *in, struct head *head)
+{
+    cJSON *o = is_whole(in) ? parse_line(in) : NULL;
+    const char *format = json_string(o, "format");
+    uint64_t id = 0;
+    bool ok;
+
+    *head = (struct head){0};
+    ok = format != NULL && strcmp(format, FORMAT) == 0 &&
+         json_number(o, "version", &head->version) == 0 &&
+         json_number(o, "next_id", &id) == 0 &&
+         json_number(o, "seq", &head->seq) == 0 && head->version == VERSION &&
+         id >= 1 && id <= EVENT_COUNT_MAX + 1;
+
     cJSON_Delete(o);
+    head->next_id = (uint32_t)id;
+    return ok;
+}
+
+/* Killed while it wrote the header of a new file, the `len` bytes of fresh? */
+static bool is_torn_head(const struct input *in, const char *fresh, size_t len)
+{
+    return !in->ended && in->len <= len &&
+           begins_like(in->line, fresh, in->len);
+}
+
+/* ---- opening: reading ------------------------------------------------------ */
+
+static int bad_line(const struct journal_opts *opts, const struct input *in,
+                    const char *what)
+{
+    say(opts, "line %zu: %s", in->number, what);
+    return -EBADMSG;
+}
+
+/* Cut the file to what is good. */
+static int cut_tail(struct journal *j, uint64_t good)
+{
+    int err = cut(j->fd, good);
+
+    if (err == 0)
+        j->bytes = good;
     return err;
 }
 
-static int read_lines(struct input *in, journal_reader *reader, void *arg,
-                      size_t *torn)
+/* Begin the file anew: it is empty, or has the front of this very header. */
+static int start_file(struct journal *j, const char *header, size_t len)
 {
-    struct journal *j = in->j;
-    uint64_t compacted = j->seq, last = 0;
+    int err = cut_tail(j, 0);
+
+    if (err == 0)
+        err = write_all(j->fd, header, len);
+    if (err != 0) {
+        (void)cut(j->fd, 0); /* empty is as good as new */
+        return err;
+    }
+    j->bytes = len;
+    return 0;
+}
+
+/* The first line. 1: a header, read. 0: the file was new and is started. */
+static int read_header(struct journal *j, const struct journal_opts *opts,
+                       struct input *in, uint32_t *next_id, size_t *torn)
+{
+    char fresh[LINE_MAX_LEN];
+    int len = put_header(1, 0, fresh), got = len < 0 ? len : next_line(in);
+    struct head head;
+
+    if (got < 0)
+        return got;
+    if (got == 0 || is_torn_head(in, fresh, (size_t)len)) {
+        *torn = got == 0 ? 0 : in->len;
+        *next_id = 1;
+        return start_file(j, fresh, (size_t)len);
+    }
+    if (!get_head(in, &head))
+        return bad_line(opts, in, no_head);
+    *next_id = head.next_id;
+    j->seq = head.seq;
+    j->bytes = in->len + 1;
+    return 1;
+}
+
+/* What the lines are handed to. */
+struct handing {
+    journal_reader *reader;
+    void *arg;
+    uint64_t compacted, last; /* sequences */
+};
+
+/* One line to the reader: 0, 1 when it is torn, or -errno. */
+static int hand_over(const struct journal_opts *opts, struct input *in,
+                     struct handing *h)
+{
+    struct journal_record rec;
+    cJSON *tree;
+    const char *fault = line_fault(in, &rec, &tree);
+    int err = 0;
+
+    if (fault != NULL && is_torn(in))
+        return 1; /* without a tree */
+    if (fault == NULL && !seq_ok(rec.seq, h->last, h->compacted))
+        fault = "a line before it is missing";
+    if (fault == NULL) {
+        h->last = rec.seq;
+        err = h->reader(&rec, h->arg);
+        if (err == -EBADMSG)
+            fault = "it contradicts the lines before it";
+    }
+    cJSON_Delete(tree);
+    return fault != NULL ? bad_line(opts, in, fault) : err;
+}
+
+static int read_lines(struct journal *j, const struct journal_opts *opts,
+                      struct input *in, struct handing *h, size_t *torn)
+{
     int got, err = 0;
 
+    h->compacted = j->seq;
     while (err == 0 && (got = next_line(in)) != 0) {
         if (got < 0)
             return got;
-        if (!in->ended || !crc_ok(in->line, in->len)) {
-            if (more_follows(in) || !is_torn(in))
-                return bad_line(in, "damaged (its checksum is wrong)");
+        err = hand_over(opts, in, h);
+        if (err > 0) {
             *torn = in->len + in->ended;
             err = cut_tail(j, j->bytes);
             break;
         }
-        err = hand_over(in, &last, compacted, reader, arg);
         j->bytes += in->len + 1;
     }
-    if (last > compacted)
-        j->seq = last;
+    if (h->last > h->compacted)
+        j->seq = h->last;
     return err;
 }
 
+/* Through a copy of our own descriptor: by its name it might be another file
+ * by now. */
 static int read_file(struct journal *j, const struct journal_opts *opts,
-                     journal_reader *reader, void *arg, uint32_t *next_id,
-                     size_t *torn)
+                     struct handing *h, uint32_t *next_id, size_t *torn)
 {
-    struct input in = {.j = j, .opts = opts};
-    int fd = open(j->path, O_RDONLY | O_CLOEXEC), err;
+    struct input in;
+    int err = input_open(&in, fcntl(j->fd, F_DUPFD_CLOEXEC, 0));
 
-    if (fd < 0)
-        return -errno;
-    in.file = fdopen(fd, "r");
-    if (in.file == NULL) {
-        err = -errno;
-        (void)close(fd); /* only read */
+    if (err != 0)
         return err;
-    }
-    err = read_header(&in, next_id, torn);
+    err = read_header(j, opts, &in, next_id, torn);
     if (err > 0)
-        err = read_lines(&in, reader, arg, torn);
+        err = read_lines(j, opts, &in, h, torn);
     if (err == 0 && *torn > 0)
         say(opts, "line %zu: %zu bytes, torn by a crash, were cut off",
             in.number, *torn);
-    free(in.line);
-    (void)fclose(in.file); /* only read */
+    input_close(&in);
     return err;
 }
 
@@ -589,12 +753,28 @@ static struct journal *new_journal(void)
     return j;
 }
 
+/* Is it a file, and which? */
+static int identify(struct journal *j, const struct journal_opts *opts)
+{
+    struct stat st;
+
+    if (stat(j->path, &st) != 0)
+        return -errno;
+    if (!S_ISREG(st.st_mode)) {
+        say(opts, "it isn't a regular file");
+        return -EBADMSG;
+    }
+    j->dev = st.st_dev;
+    j->ino = st.st_ino;
+    return 0;
+}
+
 int journal_open(struct journal **out, const struct journal_opts *opts,
                  journal_reader *reader, void *arg, uint32_t *next_id,
                  size_t *torn)
 {
     struct journal *j = new_journal();
-    struct stat st;
+    struct handing h = {.reader = reader, .arg = arg};
     int err;
 
     say(opts, "%s", "");
@@ -603,22 +783,20 @@ int journal_open(struct journal **out, const struct journal_opts *opts,
         return -ENOMEM;
     j->sync = opts->sync;
     err = open_files(j, opts);
-    if (err == 0 && fstat(j->fd, &st) != 0)
-        err = -errno;
-    if (err == 0 && !S_ISREG(st.st_mode)) {
-        say(opts, "it isn't a regular file");
-        err = -EBADMSG;
-    }
     if (err == 0)
-        err = read_file(j, opts, reader, arg, next_id, torn);
+        err = identify(j, opts);
+    if (err == 0)
+        err = read_file(j, opts, &h, next_id, torn);
     /* What a killed process did may be seen here and not yet be on disk: its
      * last lines, and the file's name after a compaction. Whoever is told of
      * them now must find them after a power loss too. */
     if (err == 0 && j->sync)
-        err = fsync(j->fd) != 0 ? -errno : sync_folder(j->path);
+        err = sync_all(j->fd);
+    if (err == 0 && j->sync)
+        err = sync_folder(j->path);
     if (err != 0) {
-        j->failed = true; /* touch nothing any more */
-        journal_close(j);
+        (void)give_up(j, fault_open); /* touch nothing any more */
+        journal_abandon(j);
         return err;
     }
     j->durable = j->seq;
@@ -628,35 +806,97 @@ int journal_open(struct journal **out, const struct journal_opts *opts,
 
 /* ---- appending ---------------------------------------------------------- */
 
+/* Is the file under our name still ours, with all that we wrote? NULL, or what
+ * is wrong. By name, since our descriptor would still be fine. */
+static const char *name_fault(const struct journal *j, uint64_t bytes,
+                              uint64_t *found)
+{
+    struct stat st;
+
+    if (stat(j->path, &st) != 0)
+        return fault_gone;
+    if (st.st_dev != j->dev || st.st_ino != j->ino)
+        return fault_other;
+    *found = (uint64_t)st.st_size;
+    return *found < bytes ? fault_short : NULL;
+}
+
+/* One write(2), unless the disk is full: then the front of the line may be
+ * there, and the second write says why there is no more. */
+static int append_line(struct journal *j, const char *line, size_t len)
+{
+    int err = write_all(j->fd, line, len);
+    /* A quota or a limit on the file's size: for a caller all the same. */
+    bool full = err == -ENOSPC || err == -EDQUOT || err == -EFBIG;
+
+    if (err == 0) {
+        j->bytes += (uint64_t)len;
+        return 0;
+    }
+    if (cut(j->fd, j->bytes) == 0 && full)
+        return -ENOSPC;
+    /* A broken disk; or a later line would follow a torn one. */
+    return give_up(j, fault_write);
+}
+
+/* Before a line is written. A look costs microseconds: little beside a sync,
+ * much without one; then nothing is promised that would be broken by looking
+ * less often. */
+static const char *append_fault(struct journal *j)
+{
+    int64_t now = j->sync ? 0 : clock_now_ns();
+    const char *fault;
+    uint64_t found;
+
+    if (!j->sync && now - j->looked < LOOK_MS * NS_PER_MS)
+        return NULL;
+    j->looked = now;
+    fault = name_fault(j, j->bytes, &found);
+    if (fault == NULL && found > j->bytes)
+        fault = fault_long; /* our line would stand behind what isn't ours */
+    return fault;
+}
+
 int journal_append(struct journal *j, struct journal_record *rec)
 {
     struct journal_record numbered = *rec;
     char line[LINE_MAX_LEN];
+    const char *fault;
     int len, err;
 
-    if (j->failed)
+    if (j->fault != NULL)
         return -EROFS;
     numbered.seq = j->seq + 1;
     len = put_line(&numbered, line);
     if (len < 0)
         return len;
-    /* One write(2), unless the disk is full: then the front of the line may
-     * be there, and the second write says why there is no more. */
-    err = write_all(j->fd, line, (size_t)len);
-    if (err != 0) {
-        /* A quota or a limit on the file's size: for a caller all the same. */
-        bool full = err == -ENOSPC || err == -EDQUOT || err == -EFBIG;
-
-        if (ftruncate(j->fd, (off_t)j->bytes) == 0 && full)
-            return -ENOSPC;
-        /* A broken disk; or a later line would follow a torn one. */
-        j->failed = true;
-        return -EROFS;
-    }
-    j->bytes += (uint64_t)len;
+    fault = append_fault(j);
+    if (fault != NULL)
+        return give_up(j, fault);
+    err = append_line(j, line, (size_t)len);
+    if (err != 0)
+        return err;
     j->seq = numbered.seq; /* after the write: a commit may begin at once */
     rec->seq = numbered.seq;
     return 0;
+}
+
+/* The sync_lock is held. */
+static void sync_lines(struct journal *j)
+{
+    uint64_t covered = j->seq; /* before the sync: later lines may miss it */
+    uint64_t bytes = j->bytes, found;
+    const char *fault = NULL;
+
+    j->syncs++;
+    if (sync_data(j->fd) != 0)
+        fault = fault_sync;
+    else /* last of all, so that there is least time for it to change again */
+        fault = name_fault(j, bytes, &found);
+    if (fault == NULL)
+        j->durable = covered;
+    else
+        (void)give_up(j, fault); /* before anybody else can try, and hear "0" */
 }
 
 int journal_commit(struct journal *j, uint64_t seq)
@@ -664,19 +904,17 @@ int journal_commit(struct journal *j, uint64_t seq)
     int err = 0;
 
     (void)pthread_mutex_lock(&j->sync_lock); /* fails on misuse only */
-    if (j->durable < seq && j->sync && !j->failed) {
-        uint64_t covered =
-            j->seq; /* before the sync: later lines may miss it */
-        j->syncs++;
-        if (fdatasync(j->fd) == 0)
-            j->durable = covered;
-        else
-            j->failed = true; /* before anybody else can try, and hear "0" */
-    }
-    if (j->durable < seq && j->failed)
+    if (j->durable < seq && j->sync && j->fault == NULL)
+        sync_lines(j);
+    if (j->durable < seq && j->fault != NULL)
         err = -EROFS;
     (void)pthread_mutex_unlock(&j->sync_lock);
     return err;
+}
+
+const char *journal_fault(const struct journal *j)
+{
+    return j->fault;
 }
 
 uint64_t journal_seq(const struct journal *j)
@@ -694,67 +932,126 @@ uint64_t journal_syncs(struct journal *j)
     return j->syncs;
 }
 
-/* ---- compaction --------------------------------------------------------- */
-
-static void fresh_write(struct journal *j, const char *line, int len)
-{
-    if (len < 0)
-        j->fresh_err = len;
-    else if (fwrite(line, 1, (size_t)len, j->fresh) != (size_t)len)
-        j->fresh_err = -errno;
-    else
-        j->fresh_bytes += (uint64_t)len;
-}
+/* ---- a new file ----------------------------------------------------------- */
 
 /* Whoever may use the old file may use the new one. Group and owner each for
  * itself: who isn't root may set the one (EPERM: not even that), and then can
  * do no better. */
-static int copy_access(int from, int to)
+static int copy_access(const struct stat *st, int to)
 {
-    struct stat st;
-
-    if (fstat(from, &st) != 0 ||
-        (fchown(to, (uid_t)-1, st.st_gid) != 0 && errno != EPERM) ||
-        (fchown(to, st.st_uid, (gid_t)-1) != 0 && errno != EPERM) ||
-        fchmod(to, st.st_mode & 07777) != 0) /* last: fchown clears bits */
+    if ((fchown(to, (uid_t)-1, st->st_gid) != 0 && errno != EPERM) ||
+        (fchown(to, st->st_uid, (gid_t)-1) != 0 && errno != EPERM) ||
+        fchmod(to, st->st_mode & 07777) != 0) /* last: fchown clears bits */
         return -errno;
     return 0;
 }
 
+static void fresh_write(struct fresh *f)
+{
+    if (f->err == 0)
+        f->err = write_all(f->fd, f->buffer, f->held);
+    f->held = 0;
+}
+
+/* Lines are shorter than the buffer, but for one that we didn't write. */
+static void fresh_put(struct fresh *f, const char *bytes, size_t len)
+{
+    while (len > 0 && f->err == 0) {
+        size_t n = sizeof f->buffer - f->held;
+
+        if (n > len)
+            n = len;
+        memcpy(f->buffer + f->held, bytes, n);
+        f->held += n;
+        f->bytes += n;
+        bytes += n;
+        len -= n;
+        if (f->held == sizeof f->buffer)
+            fresh_write(f);
+    }
+}
+
+/* `len` is what put_line gave. */
+static void fresh_line(struct fresh *f, const char *line, int len)
+{
+    if (len < 0 && f->err == 0)
+        f->err = len;
+    else if (len >= 0)
+        fresh_put(f, line, (size_t)len);
+}
+
+static void fresh_free(struct fresh *f)
+{
+    if (f->fd >= 0)
+        (void)close(f->fd); /* synced, or given up */
+    free(f->path);
+    free(f);
+}
+
+/* Everything written and, if wanted, on disk: 0 or the first error met. */
+static int fresh_end(struct fresh *f, bool sync)
+{
+    fresh_write(f);
+    if (f->err == 0 && sync)
+        f->err = sync_all(f->fd);
+    return f->err;
+}
+
+/* Make NAME.new, with the access of the file that `like` describes, and write
+ * its header. NULL: *err is why. */
+static struct fresh *fresh_begin(const char *name, const struct stat *like,
+                                 uint32_t next_id, uint64_t seq, int *err)
+{
+    struct fresh *f = calloc(1, sizeof *f);
+    char line[LINE_MAX_LEN];
+
+    *err = -ENOMEM;
+    if (f == NULL)
+        return NULL;
+    f->fd = -1;
+    f->path = join(name, ".new");
+    if (f->path == NULL)
+        goto fail;
+    f->fd =
+        open(f->path, O_RDWR | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0600);
+    if (f->fd < 0) {
+        *err = -errno;
+        goto fail;
+    }
+    f->err = copy_access(like, f->fd);
+    fresh_line(f, line, put_header(next_id, seq, line));
+    *err = 0;
+    return f;
+
+fail:
+    fresh_free(f);
+    return NULL;
+}
+
+/* ---- compaction --------------------------------------------------------- */
+
+static int remove_fresh(const char *name)
+{
+    char *path = join(name, ".new");
+    int err = path == NULL ? -ENOMEM : unlink(path) != 0 ? -errno : 0;
+
+    free(path);
+    return err;
+}
+
 int journal_compact_begin(struct journal *j, uint32_t next_id)
 {
-    char line[LINE_MAX_LEN];
-    int fd, err;
+    struct stat st;
+    int err;
 
-    if (j->failed)
+    if (j->fault != NULL)
         return -EROFS;
-    j->fresh_path = join(j->path, ".new");
-    if (j->fresh_path == NULL)
-        return -ENOMEM;
-    /* A leftover of a compaction that was killed; nobody else is here. */
-    if (unlink(j->fresh_path) != 0 && errno != ENOENT)
-        goto no_file;
-    fd = open(j->fresh_path, O_RDWR | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC,
-              0600);
-    if (fd < 0)
-        goto no_file;
-    j->fresh = fdopen(fd, "a");
-    if (j->fresh == NULL)
-        goto no_stream;
-    j->fresh_bytes = 0;
-    j->fresh_err = copy_access(j->fd, fd);
-    fresh_write(j, line, put_header(next_id, j->seq, line));
-    return 0;
-
-no_stream:
-    err = -errno;
-    (void)close(fd); /* still empty */
-    goto no_path;
-no_file:
-    err = -errno;
-no_path:
-    free(j->fresh_path);
-    j->fresh_path = NULL;
+    if (fstat(j->fd, &st) != 0)
+        return -errno;
+    j->fresh = fresh_begin(j->path, &st, next_id, j->seq, &err);
+    /* One that was killed may have left it; we hold the lock. */
+    if (err == -EEXIST && remove_fresh(j->path) == 0)
+        j->fresh = fresh_begin(j->path, &st, next_id, j->seq, &err);
     return err;
 }
 
@@ -762,49 +1059,45 @@ void journal_compact_put(struct journal *j, const struct journal_record *rec)
 {
     char line[LINE_MAX_LEN];
 
-    if (j->fresh_err == 0)
-        fresh_write(j, line, put_line(rec, line));
+    fresh_line(j->fresh, line, put_line(rec, line));
 }
 
 /* The new file is whole: put it in place of the old one. */
 static int swap_files(struct journal *j)
 {
-    int fd = fcntl(fileno(j->fresh), F_DUPFD_CLOEXEC, 0);
+    struct fresh *f = j->fresh;
+    struct stat st;
 
-    if (fd < 0)
+    if (fstat(f->fd, &st) != 0 || rename(f->path, j->path) != 0)
         return -errno;
-    if (rename(j->fresh_path, j->path) != 0) {
-        int err = -errno;
-        (void)close(fd); /* the file is given up */
-        return err;
-    }
     (void)close(j->fd); /* nothing unsynced was in it */
-    j->fd = fd;
-    j->bytes = j->fresh_bytes;
+    j->fd = f->fd;
+    f->fd = -1;
+    j->dev = st.st_dev;
+    j->ino = st.st_ino;
+    j->bytes = f->bytes;
     j->durable = j->seq;
     return 0;
 }
 
 int journal_compact_finish(struct journal *j)
 {
-    int err = j->fresh_err;
+    int err = fresh_end(j->fresh, j->sync);
 
-    if (err == 0 &&
-        (fflush(j->fresh) != 0 || (j->sync && fsync(fileno(j->fresh)) != 0)))
-        err = -errno;
     if (err == 0)
         err = swap_files(j);
     if (err != 0)
-        (void)unlink(j->fresh_path); /* or the next compaction does it */
+        (void)unlink(j->fresh->path); /* or the next compaction does it */
     else if (j->sync && (err = sync_folder(j->path)) != 0)
-        j->failed = true;   /* a power loss may bring the old file back, so no
-                             line may be added to the new one */
-    (void)fclose(j->fresh); /* flushed above, or given up */
-    free(j->fresh_path);
+        /* A power loss may bring the old file back: no line may be added to
+         * the new one. */
+        (void)give_up(j, fault_folder);
+    fresh_free(j->fresh);
     j->fresh = NULL;
-    j->fresh_path = NULL;
     return err;
 }
+
+/* ---- closing ---------------------------------------------------------------- */
 
 void journal_close(struct journal *j)
 {
@@ -818,4 +1111,219 @@ void journal_close(struct journal *j)
     (void)pthread_mutex_destroy(&j->sync_lock);
     free(j->path);
     free(j);
+}
+
+void journal_abandon(struct journal *j)
+{
+    char header[LINE_MAX_LEN];
+    int len = put_header(1, 0, header);
+    uint64_t found;
+
+    /* While we hold the lock nobody else writes to it: fd is open only then.
+     * Who waits for the lock will make the file again. */
+    if (j != NULL && j->made && j->fd >= 0 && len > 0 &&
+        name_fault(j, 0, &found) == NULL && found <= (uint64_t)len)
+        (void)unlink(j->path); /* or it stays, empty: as good as new */
+    journal_close(j);
+}
+
+/* ---- looking at a damaged file --------------------------------------------- */
+
+/* Who has this data file: a pid, 0 = nobody, -1 = somebody. */
+static long find_holder(const char *path)
+{
+    struct flock all = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    char *real = realpath(path, NULL);
+    char *lock_path = real != NULL ? join(real, ".lock") : NULL;
+    int fd = lock_path != NULL ? open(lock_path, O_RDONLY | O_CLOEXEC) : -1;
+    long pid = 0;
+
+    if (fd >= 0) {
+        if (fcntl(fd, F_OFD_GETLK, &all) == 0 && all.l_type != F_UNLCK)
+            pid = read_pid(fd);
+        (void)close(fd); /* only read */
+    }
+    free(lock_path);
+    free(real);
+    return pid;
+}
+
+/* A scan under way. */
+struct scan {
+    const struct journal_opts *opts;
+    struct input in;
+    struct handing h;
+    uint64_t bad; /* bad lines since the last good one */
+    journal_visit *visit;
+    void *arg;
+};
+
+static int show(struct scan *s, struct journal_line *line)
+{
+    line->number = s->in.number;
+    return s->visit(line, s->arg);
+}
+
+static int show_bad(struct scan *s, const char *fault, bool torn)
+{
+    struct journal_line line = {
+        .text = s->in.line, .len = s->in.len, .fault = fault, .torn = torn};
+
+    s->bad++;
+    return show(s, &line);
+}
+
+/* A line behind the head. */
+static int scan_line(struct scan *s)
+{
+    struct journal_record rec;
+    cJSON *tree;
+    const char *fault = line_fault(&s->in, &rec, &tree);
+    struct journal_line line = {
+        .text = s->in.line, .len = s->in.len, .rec = &rec};
+    uint64_t before = s->h.last > s->h.compacted ? s->h.last : s->h.compacted;
+    int err;
+
+    if (fault == NULL && rec.seq <= s->h.last)
+        fault = "it stands here a second time, or at the wrong place";
+    if (fault == NULL && rec.seq > s->h.compacted &&
+        rec.seq > before + 1 + s->bad)
+        line.missing = rec.seq - before - 1 - s->bad;
+    if (fault == NULL) {
+        s->h.last = rec.seq;
+        s->bad = 0;
+        err = show(s, &line);
+    } else {
+        err = show_bad(s, fault, is_torn(&s->in));
+    }
+    cJSON_Delete(tree);
+    return err;
+}
+
+/* The first line: the head, or what stands there instead of it. Without it,
+ * nobody knows up to where compaction has dropped lines. */
+static int scan_head(struct scan *s)
+{
+    static const char lost[] = "the head of the file is missing";
+    struct journal_line line = {.text = s->in.line, .len = s->in.len};
+    struct journal_record rec;
+    char fresh[LINE_MAX_LEN];
+    int len = put_header(1, 0, fresh), err;
+    struct head head;
+    cJSON *tree;
+
+    if (len < 0)
+        return len;
+    if (get_head(&s->in, &head)) {
+        s->h.compacted = line.seq = head.seq;
+        line.next_id = head.next_id;
+        return show(s, &line);
+    }
+    if (head.version > VERSION) { /* whole, and not for us to judge */
+        say(s->opts, "line 1: its format is a later one, version %" PRIu64,
+            head.version);
+        return -EBADMSG;
+    }
+    if (is_torn_head(&s->in, fresh, (size_t)len) && !more_follows(&s->in))
+        return show_bad(s, no_head, true);
+    s->h.compacted = UINT64_MAX;
+    if (line_fault(&s->in, &rec, &tree) != NULL)
+        err = show_bad(s, no_head, false);
+    else if ((err = show(s, &(struct journal_line){.fault = lost})) == 0)
+        err = scan_line(s);
+    cJSON_Delete(tree);
+    return err;
+}
+
+int journal_scan(const struct journal_opts *opts, journal_visit *visit,
+                 void *arg, long *holder)
+{
+    struct scan s = {.opts = opts, .visit = visit, .arg = arg};
+    struct stat st;
+    int fd, got, err;
+
+    say(opts, "%s", "");
+    *holder = find_holder(opts->path);
+    fd = open(opts->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd >= 0 && fstat(fd, &st) == 0 && !S_ISREG(st.st_mode)) {
+        (void)close(fd); /* only looked at */
+        say(opts, "it isn't a regular file");
+        return -EBADMSG;
+    }
+    err = input_open(&s.in, fd);
+    if (err != 0)
+        return err;
+    while (err == 0 && (got = next_line(&s.in)) != 0) {
+        if (got < 0)
+            err = got;
+        else
+            err = s.in.number == 1 ? scan_head(&s) : scan_line(&s);
+    }
+    input_close(&s.in);
+    return err;
+}
+
+/* ---- copying what is good ---------------------------------------------------- */
+
+struct journal_copy {
+    char *to;
+    struct fresh *fresh;
+};
+
+int journal_copy_begin(struct journal_copy **out, const char *from,
+                       const char *to, uint32_t next_id, uint64_t seq)
+{
+    struct journal_copy *c = calloc(1, sizeof *c);
+    struct stat st;
+    int err = -ENOMEM;
+
+    if (c == NULL)
+        return err;
+    c->to = strdup(to);
+    if (c->to == NULL)
+        goto fail;
+    err = stat(from, &st) != 0 ? -errno : 0;
+    /* Before the work, for the usual case; link makes sure at the end. */
+    if (err == 0 && access(to, F_OK) == 0)
+        err = -EEXIST;
+    if (err == 0)
+        c->fresh = fresh_begin(to, &st, next_id, seq, &err);
+    if (err != 0)
+        goto fail;
+    *out = c;
+    return 0;
+
+fail:
+    free(c->to);
+    free(c);
+    return err;
+}
+
+void journal_copy_text(struct journal_copy *c, const char *text, size_t len)
+{
+    fresh_put(c->fresh, text, len);
+    fresh_put(c->fresh, "\n", 1);
+}
+
+void journal_copy_put(struct journal_copy *c, const struct journal_record *rec)
+{
+    char line[LINE_MAX_LEN];
+
+    fresh_line(c->fresh, line, put_line(rec, line));
+}
+
+int journal_copy_finish(struct journal_copy *c, bool good)
+{
+    int err = good ? fresh_end(c->fresh, true) : 0;
+
+    /* Unlike rename, link never replaces what has the name already. */
+    if (good && err == 0 && link(c->fresh->path, c->to) != 0)
+        err = -errno;
+    (void)unlink(c->fresh->path); /* its other name, if all went well */
+    if (good && err == 0)
+        err = sync_folder(c->to);
+    fresh_free(c->fresh);
+    free(c->to);
+    free(c);
+    return err;
 }

@@ -19,6 +19,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -193,6 +194,21 @@ static enum wire_status operate(struct job *job)
     }
 }
 
+/* A refusal. Where no change is accepted any more it says why not. */
+static size_t refusal(struct wire_writer *w, const struct store *st,
+                      enum wire_status status, uint64_t rev)
+{
+    const char *fault = status == WIRE_READ_ONLY ? store_fault(st) : NULL;
+    size_t len = wire_fail_reply(w, status, rev);
+    char text[80];
+
+    if (fault == NULL)
+        return len;
+    (void)snprintf(text, sizeof text, " (%s)", fault);
+    (void)wire_add_bytes(w, text, strlen(text)); /* if there is room */
+    return wire_finish_reply(w, status, false, rev);
+}
+
 size_t server_handle(struct store *st, struct server_count *count,
                      const void *request, size_t len, void *reply, size_t cap,
                      uint64_t *seq)
@@ -215,7 +231,7 @@ size_t server_handle(struct store *st, struct server_count *count,
     if (status == WIRE_OK) {
         len = wire_finish_reply(&job.w, status, job.more, store_rev(st));
     } else {
-        len = wire_fail_reply(&job.w, status, store_rev(st));
+        len = refusal(&job.w, st, status, store_rev(st));
         atomic_fetch_add(&count->errors, 1);
     }
     store_unlock(st);
@@ -286,7 +302,7 @@ static void refuse(struct lane *lane, struct held *h,
         rq.flags = WIRE_WANT_STAMPS;
     /* It held a reply with this same head: there is room. */
     (void)wire_start_reply(&w, h->reply, lane->srv->max_msg, &rq);
-    h->len = wire_fail_reply(&w, WIRE_READ_ONLY, old->rev);
+    h->len = refusal(&w, lane->run->opts->store, WIRE_READ_ONLY, old->rev);
     atomic_fetch_sub(&lane->run->count.changes, 1);
     atomic_fetch_add(&lane->run->count.errors, 1);
 }

@@ -11,21 +11,29 @@
  */
 #include "store.h"
 
+#include "bytes.h"
+#include "fnv.h"
 #include "journal.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 
 #define TOKENS_KEPT  65536 /* by compaction, beside those that never go */
 #define DEAD_ALLOWED 1000  /* dead lines that aren't worth a compaction */
+#define LINE_LEAST   64    /* bytes: no change has a shorter line */
 
 /* What became of a token. The revision that the change gave is its seq. */
 struct token {
     uint64_t token; /* 0 = free place */
     uint64_t seq;
     uint32_t id;
-    enum journal_op op; /* add, update or remove */
+    unsigned op : 2;   /* add, update or remove */
+    unsigned sum : 30; /* of what an add asked for; 0 = not known */
 };
 
 /* Open addressing: a token stands at its hash or in the next free place. */
@@ -92,17 +100,33 @@ static bool tokens_add(struct tokens *t, const struct token *token)
     return true;
 }
 
+/* A checksum of what an add asks for, never 0. An update needs none: who
+ * repeats it may have looked at the event again, and found it changed. */
+static uint32_t sum_of(const struct event *ev)
+{
+    uint64_t h = fnv(FNV_START, ev->title, ev->title_len);
+    uint8_t times[16]; /* in one order of bytes: it is kept in the file */
+
+    put64(times, (uint64_t)ev->start);
+    put64(times + 8, (uint64_t)ev->end);
+    h = fnv(h, times, sizeof times);
+    h = (h ^ h >> 30 ^ h >> 60) & 0x3fffffff;
+    return h != 0 ? (uint32_t)h : 1;
+}
+
 /* ---- changes ------------------------------------------------------------ */
 
 /* Step 4. While opening it may fail: no memory, or -EBADMSG, nonsense. */
 static int apply(struct store *st, const struct journal_record *rec)
 {
     struct event ev = rec->event;
-    struct token token = {.token = rec->token,
-                          .seq = rec->seq,
-                          .id = ev.id,
-                          .op = rec->op == JOURNAL_DONE ? rec->was : rec->op};
+    enum journal_op op = rec->op == JOURNAL_DONE ? rec->was : rec->op;
+    struct token token = {
+        .token = rec->token, .seq = rec->seq, .id = ev.id, .op = op & 3};
 
+    if (op == JOURNAL_ADD)
+        token.sum =
+            (rec->op == JOURNAL_ADD ? sum_of(&ev) : rec->sum) & 0x3fffffff;
     if (rec->token != 0 && !tokens_add(&st->tokens, &token))
         return -EBADMSG;
     ev.rev = rec->seq;
@@ -135,9 +159,10 @@ static int make_change(struct store *st, struct journal_record *rec,
 }
 
 /* Was this very change made before? Then 1 with its result in *res. 0: no;
- * -EEXIST: its token was used for another one. id 0: any (an add). */
+ * -EEXIST: its token was used for another one. id 0: any (an add, and `sum` is
+ * what it asks for). */
 static int seen(const struct store *st, uint64_t token, enum journal_op op,
-                uint32_t id, struct store_result *res)
+                uint32_t id, uint32_t sum, struct store_result *res)
 {
     const struct token *t;
 
@@ -146,7 +171,8 @@ static int seen(const struct store *st, uint64_t token, enum journal_op op,
     t = tokens_find(&st->tokens, token);
     if (t->token == 0)
         return 0;
-    if (t->op != op || (id != 0 && t->id != id))
+    if (t->op != op || (id != 0 && t->id != id) ||
+        (sum != 0 && t->sum != 0 && t->sum != sum))
         return -EEXIST;
     *res = (struct store_result){.id = t->id, .rev = t->seq, .seq = t->seq};
     return 1;
@@ -167,7 +193,7 @@ int store_add(struct store *st, uint64_t token, const struct event *ev,
 {
     struct journal_record rec = {
         .op = JOURNAL_ADD, .token = token, .event = *ev};
-    int err = seen(st, token, JOURNAL_ADD, 0, res);
+    int err = seen(st, token, JOURNAL_ADD, 0, sum_of(ev), res);
 
     if (err != 0)
         return err < 0 ? err : 0;
@@ -180,7 +206,7 @@ int store_update(struct store *st, uint64_t token, const struct event *ev,
 {
     struct journal_record rec = {
         .op = JOURNAL_UPDATE, .token = token, .event = *ev};
-    int err = seen(st, token, JOURNAL_UPDATE, ev->id, res);
+    int err = seen(st, token, JOURNAL_UPDATE, ev->id, 0, res);
 
     if (err != 0)
         return err < 0 ? err : 0;
@@ -193,7 +219,7 @@ int store_remove(struct store *st, uint64_t token, uint32_t id, uint64_t rev,
 {
     struct journal_record rec = {
         .op = JOURNAL_REMOVE, .token = token, .event.id = id};
-    int err = seen(st, token, JOURNAL_REMOVE, id, res);
+    int err = seen(st, token, JOURNAL_REMOVE, id, 0, res);
 
     if (err != 0)
         return err < 0 ? err : 0;
@@ -294,6 +320,7 @@ static void put_kept(struct journal *j, const struct kept *k)
             rec.token = k->tokens[t]->token;
             rec.op = seq == rev ? k->tokens[t]->op : JOURNAL_DONE;
             rec.was = k->tokens[t]->op;
+            rec.sum = k->tokens[t]->sum;
             rec.seq = rec.event.rev = seq;
             rec.event.id = k->tokens[t++]->id;
         }
@@ -308,15 +335,16 @@ static void put_kept(struct journal *j, const struct kept *k)
 /* Write the file anew when most of its changes are dead: each living event
  * becomes one line. By how much the file shrinks depends on the tokens of the
  * dead, which are kept. When it can't be done (a full disk), the old file is
- * as good as before: nobody needs to know. */
-static void compact(struct store *st)
+ * as good as before: nobody needs to know. But if nobody can tell which of the
+ * two a power loss would leave, no change could be accepted: -EIO. */
+static int compact(struct store *st)
 {
     size_t living = schedule_count(st->schedule);
     size_t dead = st->changes - living; /* each living one has its line */
     struct kept kept;
 
     if (dead <= DEAD_ALLOWED || dead <= living)
-        return;
+        return 0;
     if (keep_all(st, &kept) == 0 &&
         journal_compact_begin(st->journal, schedule_next_id(st->schedule)) ==
             0) {
@@ -325,6 +353,7 @@ static void compact(struct store *st)
     }
     free(kept.events);
     free(kept.tokens);
+    return journal_fault(st->journal) != NULL ? -EIO : 0;
 }
 
 /* ---- open and close ----------------------------------------------------- */
@@ -347,9 +376,24 @@ static int replay(const struct journal_record *rec, void *arg)
     return err == 0 ? apply(st, rec) : err;
 }
 
-int store_open(struct store **out, const struct store_opts *opts)
+static struct store *new_store(void)
 {
     struct store *st = calloc(1, sizeof *st);
+
+    if (st == NULL)
+        return NULL;
+    st->schedule = schedule_new();
+    if (st->schedule == NULL) {
+        free(st);
+        return NULL;
+    }
+    (void)pthread_mutex_init(&st->lock, NULL); /* Linux: can't fail */
+    return st;
+}
+
+int store_open(struct store **out, const struct store_opts *opts)
+{
+    struct store *st = new_store();
     struct journal_opts jopts = {.path = opts->path,
                                  .sync = opts->sync,
                                  .wait_ms = opts->wait_ms,
@@ -362,22 +406,29 @@ int store_open(struct store **out, const struct store_opts *opts)
         opts->why[0] = '\0';
     if (st == NULL)
         return -ENOMEM;
-    (void)pthread_mutex_init(&st->lock, NULL); /* Linux: can't fail */
-    st->schedule = schedule_new();
-    if (st->schedule == NULL)
-        err = -ENOMEM;
-    if (err == 0 && opts->path != NULL)
+    if (opts->path != NULL)
         err =
             journal_open(&st->journal, &jopts, replay, st, &st->next_id, &torn);
+    if (err == 0) {
+        schedule_reserve(st->schedule, st->next_id);
+        if (st->journal != NULL)
+            err = compact(st);
+    }
     if (err != 0) {
         store_close(st);
         return err;
     }
-    schedule_reserve(st->schedule, st->next_id);
-    if (st->journal != NULL)
-        compact(st);
     *out = st;
     return 0;
+}
+
+/* The journal is closed already, or there is none. */
+static void free_store(struct store *st)
+{
+    schedule_free(st->schedule);
+    free(st->tokens.at);
+    (void)pthread_mutex_destroy(&st->lock); /* nobody holds it any more */
+    free(st);
 }
 
 void store_close(struct store *st)
@@ -385,10 +436,15 @@ void store_close(struct store *st)
     if (st == NULL)
         return;
     journal_close(st->journal);
-    schedule_free(st->schedule);
-    free(st->tokens.at);
-    (void)pthread_mutex_destroy(&st->lock); /* nobody holds it any more */
-    free(st);
+    free_store(st);
+}
+
+void store_abandon(struct store *st)
+{
+    if (st == NULL)
+        return;
+    journal_abandon(st->journal);
+    free_store(st);
 }
 
 void store_lock(struct store *st)
@@ -426,4 +482,229 @@ void store_stats(struct store *st, struct store_stats *out)
 int store_commit(struct store *st, uint64_t seq)
 {
     return st->journal != NULL ? journal_commit(st->journal, seq) : 0;
+}
+
+const char *store_fault(const struct store *st)
+{
+    return st->journal != NULL ? journal_fault(st->journal) : NULL;
+}
+
+/* ---- a damaged file ----------------------------------------------------- */
+
+/* A look at a file under way: each good line goes into a store in memory. */
+struct survey {
+    struct store *st;
+    struct store_survey *out;
+    store_tell *tell;
+    void *arg;
+    struct journal_copy *copy; /* repair, second round; else NULL */
+    struct journal_line head;  /* its next_id and seq; 1 and 0 without one */
+    uint32_t next_id;          /* beyond all ids seen */
+    uint64_t seq;              /* the highest one seen */
+    bool some;                 /* at least one line is ours */
+};
+
+/* No more changes than these may have been in so many bytes. */
+static uint64_t most_changes(size_t len)
+{
+    return len / LINE_LEAST + 1;
+}
+
+static void tell_fault(struct survey *s, const struct store_damage *d)
+{
+    s->out->faults++;
+    s->out->dropped += d->text != NULL;
+    s->out->torn = d->torn;
+    if (d->text != NULL && !d->torn)
+        s->out->lost += most_changes(d->len);
+    if (s->tell != NULL)
+        s->tell(d, s->arg);
+}
+
+static void tell_missing(struct survey *s, const struct journal_line *line)
+{
+    char what[80];
+
+    if (line->missing == 1)
+        (void)snprintf(what, sizeof what, "a change before it is missing");
+    else
+        (void)snprintf(what, sizeof what,
+                       "%" PRIu64 " changes before it are missing",
+                       line->missing);
+    s->out->lost += line->missing;
+    tell_fault(s, &(struct store_damage){.line = line->number, .what = what});
+}
+
+/* A line that was found good, and makes sense behind those before it. */
+static void survey_keep(struct survey *s, const struct journal_line *line,
+                        const struct journal_record *rec)
+{
+    s->out->changes += rec->op != JOURNAL_DONE;
+    if (s->copy == NULL)
+        return;
+    if (rec->op == line->rec->op)
+        journal_copy_text(s->copy, line->text, line->len);
+    else
+        journal_copy_put(s->copy, rec);
+}
+
+/* Once a line is lost, an event may be changed or removed whose beginning was
+ * in it. An update has all of it. What a removal leaves is its token. */
+static void survey_gap(struct survey *s, struct journal_record *rec)
+{
+    if (s->out->faults == 0)
+        return;
+    s->st->next_id = UINT32_MAX; /* replay: an update may come first */
+    if (rec->op != JOURNAL_REMOVE ||
+        schedule_get(s->st->schedule, rec->event.id) != NULL)
+        return;
+    rec->op = JOURNAL_DONE;
+    rec->was = JOURNAL_REMOVE;
+    rec->event.rev = rec->seq;
+}
+
+static int survey_record(struct survey *s, const struct journal_line *line)
+{
+    struct journal_record rec = *line->rec;
+    struct store_damage d = {
+        .line = line->number, .text = line->text, .len = line->len};
+    int err;
+
+    s->some = true;
+    if (line->missing > 0)
+        tell_missing(s, line);
+    if (rec.event.id >= s->next_id)
+        s->next_id = rec.event.id + 1;
+    if (rec.seq > s->seq)
+        s->seq = rec.seq;
+    survey_gap(s, &rec);
+    err = replay(&rec, s->st);
+    if (err == 0)
+        survey_keep(s, line, &rec);
+    if (err != -EBADMSG)
+        return err;
+    d.what = "it contradicts the lines before it";
+    tell_fault(s, &d);
+    return 0;
+}
+
+static int survey_line(const struct journal_line *line, void *arg)
+{
+    struct survey *s = arg;
+    struct store_damage d = {.line = line->number,
+                             .what = line->fault,
+                             .text = line->text,
+                             .len = line->len,
+                             .torn = line->torn};
+
+    if (line->rec != NULL)
+        return survey_record(s, line);
+    if (line->fault == NULL) { /* the head */
+        s->some = true;
+        s->head = *line;
+        s->next_id = s->st->next_id = line->next_id;
+        s->seq = line->seq;
+        return 0;
+    }
+    if (line->torn && s->out->holder != 0) {
+        s->out->writing = true; /* half of it is there by now */
+        return 0;
+    }
+    if (line->torn)
+        d.what = "unfinished, as a crash leaves it: nobody was told that this "
+                 "change was made, and the next start cuts it off";
+    tell_fault(s, &d);
+    return 0;
+}
+
+static int say_why(const struct store_opts *opts, int err, const char *why)
+{
+    if (opts->why != NULL && opts->why_cap > 0)
+        (void)snprintf(opts->why, opts->why_cap, "%s", why);
+    return err;
+}
+
+/* One round over the file. */
+static int survey_file(struct survey *s, const struct store_opts *opts)
+{
+    struct journal_opts jopts = {
+        .path = opts->path, .why = opts->why, .why_cap = opts->why_cap};
+    struct stat st;
+    int err;
+
+    *s->out = (struct store_survey){0};
+    s->head = (struct journal_line){.next_id = 1};
+    s->next_id = 1;
+    s->st = new_store();
+    if (s->st == NULL)
+        return -ENOMEM;
+    err = journal_scan(&jopts, survey_line, s, &s->out->holder);
+    if (err == 0 && !s->some && s->out->faults > s->out->torn)
+        err = say_why(opts, -EBADMSG, "it isn't a timetable's data file");
+    s->out->events = schedule_count(s->st->schedule);
+    s->out->bytes = stat(opts->path, &st) == 0 ? (uint64_t)st.st_size : 0;
+    free_store(s->st);
+    return err;
+}
+
+int store_check(const struct store_opts *opts, store_tell *tell, void *arg,
+                struct store_survey *out)
+{
+    struct survey s = {.out = out, .tell = tell, .arg = arg};
+
+    return survey_file(&s, opts);
+}
+
+/* Begin the copy. Of a file without damage it will be the same, byte by byte.
+ * Else its head is a compaction's: numbers up to `seq` may be missing. */
+static int copy_begin(struct survey *s, const struct store_opts *opts,
+                      const char *to)
+{
+    uint64_t next_id = s->head.next_id, seq = s->head.seq;
+
+    if (s->out->faults > s->out->torn) {
+        next_id = s->next_id + s->out->lost;
+        seq = s->seq + s->out->lost;
+    }
+    if (next_id > EVENT_COUNT_MAX + 1)
+        next_id = EVENT_COUNT_MAX + 1;
+    return journal_copy_begin(&s->copy, opts->path, to, (uint32_t)next_id, seq);
+}
+
+/* The copy as it is now, beside what was said about the old file. */
+static int look_at_copy(const char *to, struct store_survey *out)
+{
+    struct store_survey copy;
+    int err = store_check(&(struct store_opts){.path = to}, NULL, NULL, &copy);
+
+    out->events = copy.events;
+    out->changes = copy.changes;
+    out->bytes = copy.bytes;
+    return err == 0 && copy.faults > 0 ? -EIO : err;
+}
+
+int store_repair(const struct store_opts *opts, const char *to,
+                 store_tell *tell, void *arg, struct store_survey *out)
+{
+    struct survey s = {.out = out, .arg = arg};
+    char why[48];
+    int err = survey_file(&s, opts), end;
+
+    if (err == 0 && out->holder != 0) {
+        (void)snprintf(why, sizeof why, "pid %ld holds the data file",
+                       out->holder);
+        err = say_why(opts, -EBUSY,
+                      out->holder > 0 ? why
+                                      : "another process holds the data file");
+    }
+    if (err == 0)
+        err = copy_begin(&s, opts, to);
+    if (err != 0)
+        return err;
+    s.tell = tell; /* the first round only counted */
+    err = survey_file(&s, opts);
+    end = journal_copy_finish(s.copy, err == 0);
+    if (err == 0)
+        err = end;
+    return err == 0 ? look_at_copy(to, out) : err;
 }

@@ -11,7 +11,9 @@
  *
  * Every change carries the client's 64-bit token, kept in its journal line. A
  * token that was seen before changes nothing and gives the first result, also
- * after a restart: so a client whose answer got lost asks again, safely.
+ * after a restart: so a client whose answer got lost asks again, safely. To
+ * ask for something else with the same token is a mistake, and is told so:
+ * "done" would be taken for the other thing.
  */
 #ifndef IPCLAB_STORE_H
 #define IPCLAB_STORE_H
@@ -44,6 +46,10 @@ struct store_result {
 int store_open(struct store **out, const struct store_opts *opts);
 void store_close(struct store *st); /* takes NULL */
 
+/* Close it as one that was never used: where opening has made the data file,
+ * and nothing was written to it since, it is removed again. Takes NULL. */
+void store_abandon(struct store *st);
+
 /* Everything below down to store_commit is called between these two. */
 void store_lock(struct store *st);
 void store_unlock(struct store *st);
@@ -52,7 +58,8 @@ void store_unlock(struct store *st);
  * The three changes. 0 with *res filled, or
  *   -EILSEQ title, -EDOM times, -ENOENT no such event, -ESTALE the event's
  *   revision isn't `rev` (0 = any), -EEXIST the token was used for another
- *   change, -ENOSPC, -ENOMEM no room, -EROFS the journal can't be written,
+ *   change (another operation, another event; of an add: another title, start
+ *   or end), -ENOSPC, -ENOMEM no room, -EROFS the journal can't be written,
  *   which is final. On an error nothing has changed.
  * add: ev->id and ev->rev are ignored. update: all of title, start and end
  * replace those of ev->id. token 0 = not remembered.
@@ -80,5 +87,56 @@ void store_stats(struct store *st, struct store_stats *out);
  * durable. 0, or -EROFS: it isn't known whether they will last, and no
  * further change is accepted. */
 int store_commit(struct store *st, uint64_t seq);
+
+/* Why no change is accepted any more: one sentence, a constant; NULL: they
+ * are. Any thread. */
+const char *store_fault(const struct store *st);
+
+/* ---- a damaged file ------------------------------------------------------ */
+
+/* One thing that is wrong. Valid until the function that is told returns. */
+struct store_damage {
+    size_t line;      /* from 1 */
+    const char *what; /* one sentence */
+    const char *text; /* the line: `len` bytes, which opening would refuse, and
+                         a repair drops; NULL: something isn't there */
+    size_t len;
+    bool torn; /* an unfinished last line: nobody was told that it was done,
+                  and opening cuts it off */
+};
+typedef void store_tell(const struct store_damage *d, void *arg);
+
+/* What is in a file, or in its repaired copy. */
+struct store_survey {
+    size_t events, changes; /* what is good: events, and lines that made them */
+    uint64_t bytes;         /* of the file */
+    size_t faults;          /* how often `tell` was called */
+    size_t dropped;         /* how many of them were lines */
+    uint64_t lost;          /* changes that may have been lost, at most */
+    bool torn;              /* the last one was a torn line */
+    bool writing;           /* there is one, but somebody is writing it */
+    long holder;            /* pid of who has the file; 0 = nobody, -1 = ? */
+};
+
+/*
+ * Look at a data file, whoever has it, and change nothing; each damage is told
+ * (tell may be NULL). 0: *out says what was found; -EBADMSG: not one line of
+ * it is a timetable's (opts->why); or what open(2), read(2) gave.
+ * opts->sync and wait_ms aren't looked at.
+ */
+int store_check(const struct store_opts *opts, store_tell *tell, void *arg,
+                struct store_survey *out);
+
+/*
+ * Copy what is good of a data file into a new file `to`; each damage is told.
+ * Then *out describes the copy, which opens and has no damage. A change whose
+ * line is damaged is lost, and nobody can say which: so an event may be as it
+ * was before that change, or be back though it was removed. No id or revision
+ * that a lost line may have used is used again.
+ * 0; -EEXIST: something has the name, or TO.new; -EBUSY: a process has the old
+ * file (opts->why); or as store_check, and what writing gave.
+ */
+int store_repair(const struct store_opts *opts, const char *to,
+                 store_tell *tell, void *arg, struct store_survey *out);
 
 #endif

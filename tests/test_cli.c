@@ -541,6 +541,11 @@ static void test_usage(const void *arg)
         {{"remove", "1", "--rev", "x"}, "--rev 'x'"},
         {{"serve", "--durability", "maybe"}, "it is sync or none"},
         {{"ping", "-c", "0"}, "--count '0'"},
+        {{"check"}, "usage: ipclab check FILE"},
+        {{"check", "x", "y"}, "usage: ipclab check FILE"},
+        {{"check", "x", "-o", "y"}, "check takes no option --output"},
+        {{"repair", "x", "-o"}, "'-o' needs a value"},
+        {{"repair", "x", "--output", ""}, "--output '': it names no file"},
     };
     char path[256];
 
@@ -586,9 +591,9 @@ static void test_pipe_waits(const void *arg)
 static void test_help(const void *arg)
 {
     static const char *const commands[] = {
-        "serve",     "add",   "get",    "update", "remove",
-        "list",      "week",  "import", "export", "ping",
-        "conflicts", "stats", "clean",  "demo",   "transports",
+        "serve", "add",    "get",        "update", "remove",    "list",
+        "week",  "import", "export",     "ping",   "conflicts", "stats",
+        "clean", "demo",   "transports", "check",  "repair",
     };
 
     (void)arg;
@@ -796,6 +801,18 @@ static void test_token(const void *arg)
     EXPECT_STR("", last.out);
 }
 
+/* With the token of another add, "done" would be a lie. */
+static void test_token_of_other(const void *arg)
+{
+    (void)arg;
+    EXPECT_INT(0, run("-t", "pipe", "add", "x", T1, T2, "--token", "7", NULL));
+    run("-t", "pipe", "add", "y", T1, T2, "--token", "7", NULL);
+    expect_refusal(65, "this token was used for another change");
+    EXPECT_INT(0, run("-t", "pipe", "update", "1", "--title", "z", NULL));
+    EXPECT_INT(0, run("-t", "pipe", "add", "x", T1, T2, "--token", "7", NULL));
+    EXPECT_STR("1\n", last.out); /* what it was, not what became of it */
+}
+
 static void test_import_bad(const void *arg)
 {
 #define OK "{\"title\": \"a\", \"start\": \"" T1 "\", \"end\": \"" T2 "\"}"
@@ -883,6 +900,172 @@ static void test_data_file(const void *arg)
     free(after);
     run("--data", "/no/such/folder/x.jsonl", "-t", "pipe", "list", NULL);
     expect_refusal(73, "no such folder");
+}
+
+/* ---- damaged data files ------------------------------------------------- */
+
+/* A data file of four lines: its bytes, the caller's. */
+static char *make_data(const char *name, char path[256], size_t *len)
+{
+    path_of(name, path);
+    for (int i = 0; i < 3; i++)
+        EXPECT_INT(0,
+                   run("--data", path, "-t", "pipe", "add", "x", T1, T2, NULL));
+    return read_file(path, len);
+}
+
+/* The command's code, and what it says in both ways. */
+static void expect_said(int code, const char *out, const char *err)
+{
+    EXPECT_INT(code, last.code);
+    if (!strstr(last.out, out))
+        EXPECT_STR(out, last.out);
+    if (!strstr(last.err, err))
+        EXPECT_STR(err, last.err);
+}
+
+static void expect_file(const char *path, const char *bytes, size_t len)
+{
+    size_t n;
+    char *now = read_file(path, &n);
+
+    EXPECT_INT((long long)len, (long long)n);
+    EXPECT_BYTES(bytes, now, len);
+    free(now);
+}
+
+static void test_check(const void *arg)
+{
+    char path[256], line[300], *good;
+    size_t len;
+
+    (void)arg;
+    good = make_data("y.jsonl", path, &len);
+    EXPECT_INT(0, run("check", path, NULL));
+    snprintf(line, sizeof line,
+             "'%s': 3 events, 3 changes, %zu bytes, no damage\n", path, len);
+    EXPECT_STR(line, last.out);
+    EXPECT_STR("", last.err);
+    write_file("y.jsonl", good, len - 20, path);
+    run("check", path, NULL);
+    expect_said(65, "line 4: unfinished, as a crash leaves it",
+                "ends in an unfinished line; nothing that was acknowledged");
+    expect_file(path, good, len - 20);
+    EXPECT_INT(0, run("--data", path, "-t", "pipe", "list", NULL));
+    EXPECT(strstr(last.err, "line 4: ") != NULL); /* a note */
+    EXPECT_INT(0, run("check", path, NULL));      /* it has been cut off */
+    memcpy(strstr(good, "\"id\":2") + 5, "7", 1);
+    write_file("y.jsonl", good, len, path);
+    run("check", path, NULL);
+    expect_said(65, "line 3: damaged (its checksum is wrong)\n",
+                "is damaged; 'ipclab repair FILE' copies what is good");
+    EXPECT(strstr(last.out, ": 2 events, 2 changes, ") != NULL);
+    expect_file(path, good, len);
+    run("check", write_file("a", "a letter\n", 9, path), NULL);
+    expect_refusal(65, "EBADMSG it isn't a timetable's data file");
+    run("check", harness_dir(), NULL);
+    expect_refusal(65, "EBADMSG it isn't a regular file");
+    run("check", "/no/such/file", NULL);
+    expect_refusal(74, "cannot read '/no/such/file': ENOENT");
+    free(good);
+}
+
+static void test_repair(const void *arg)
+{
+    char path[256], copy[256], *good;
+    size_t len;
+
+    (void)arg;
+    good = make_data("y.jsonl", path, &len);
+    path_of("copy", copy);
+    EXPECT_INT(0, run("repair", path, "-o", copy, NULL));
+    EXPECT(strstr(last.err, "nothing was wrong") != NULL);
+    expect_file(copy, good, len);
+    run("repair", path, "-o", copy, NULL);
+    expect_refusal(73, "EEXIST it is there already");
+    memcpy(strstr(good, "\"id\":2") + 5, "7", 1);
+    write_file("y.jsonl", good, len, path);
+    run("repair", path, NULL);
+    expect_said(65,
+                "line 3: damaged (its checksum is wrong)\n         dropped,",
+                "the copy lacks what is named above");
+    EXPECT(strstr(last.out, "{\"op\":\"add\",\"id\":7,") != NULL);
+    expect_file(path, good, len);
+    path_of("y.jsonl.repaired", copy);
+    EXPECT_INT(0, run("check", copy, NULL));
+    EXPECT_INT(0, run("--data", copy, "-t", "pipe", "list", NULL));
+    EXPECT(!strncmp(last.out, "    1  ", 7));
+    EXPECT(strstr(last.out, "\n    3  ") != NULL);
+    EXPECT_STR("", last.err);
+    EXPECT_INT(0, run("--data", copy, "-t", "pipe", "add", "x", T1, T2, NULL));
+    EXPECT(atoi(last.out) > 3);
+    run("repair", "/no/such/file", NULL);
+    expect_refusal(74, "cannot read '/no/such/file': ENOENT");
+    run("repair", path, "-o", "/no/such/folder/x", NULL);
+    expect_refusal(73, "cannot make '/no/such/folder/x': ENOENT");
+    free(good);
+}
+
+/* A file in use is looked at, and not repaired. */
+static void test_check_in_use(const void *arg)
+{
+    struct server s = serve("serve", NULL);
+    char path[256], text[64];
+
+    (void)arg;
+    path_of("data/ipclab/default.jsonl", path);
+    EXPECT_INT(0, run("add", "x", T1, T2, NULL));
+    EXPECT_INT(0, run("check", path, NULL));
+    snprintf(text, sizeof text, "in use by pid %ld: looked at as it is\n",
+             (long)s.pid);
+    EXPECT(strstr(last.out, text) && strstr(last.out, "no damage"));
+    run("repair", path, NULL);
+    snprintf(text, sizeof text, "EBUSY pid %ld holds the data file",
+             (long)s.pid);
+    expect_refusal(75, text);
+    EXPECT_INT(0, end(&s, SIGTERM));
+}
+
+/* Under a running server the data file is replaced: it says so at the next
+ * change, and goes on reading. */
+static void test_replaced(const void *arg)
+{
+    struct server s = serve("serve", NULL);
+    char path[256], other[256];
+
+    (void)arg;
+    EXPECT_INT(0, run("add", "x", T1, T2, NULL));
+    write_file("other", "mine\n", 5, other);
+    REQUIRE_INT(0, rename(other, path_of("data/ipclab/default.jsonl", path)));
+    for (int i = 0; i < 2; i++) {
+        run("add", "y", T1, T2, NULL);
+        expect_refusal(74, "no more changes");
+        EXPECT(strstr(last.err, "the data file was replaced by another one"));
+        EXPECT_INT(0, run("list", NULL));
+        EXPECT(strstr(last.out, "  x\n") && !strstr(last.out, "  y\n"));
+    }
+    expect_file(path, "mine\n", 5);
+    EXPECT_INT(74, end(&s, SIGTERM));
+    EXPECT(strstr(last.err, "it had to refuse changes: the data file was"));
+}
+
+/* A start that fails leaves no data file that wasn't there. */
+static void test_failed_start(const void *arg)
+{
+    struct server s = serve("serve", NULL);
+    char path[256], bytes[256];
+    size_t len;
+
+    (void)arg;
+    path_of("new.jsonl", path);
+    run("serve", "--data", path, NULL); /* the names are taken */
+    expect_refusal(73, "EADDRINUSE");
+    EXPECT(access(path, F_OK) < 0);
+    free(make_data("y.jsonl", bytes, &len));
+    run("serve", "--data", bytes, NULL);
+    expect_refusal(73, "EADDRINUSE");
+    EXPECT_INT(0, run("check", bytes, NULL)); /* that one stays */
+    EXPECT_INT(0, end(&s, SIGTERM));
 }
 
 /* What isn't a regular file is refused before a lock is made beside it. */
@@ -1280,8 +1463,14 @@ static const struct test_case cases[] = {
     {"bad-data", test_bad_data, NULL, 0, false},
     {"unknown", test_unknown, NULL, 0, false},
     {"token", test_token, NULL, 0, false},
+    {"token-of-other", test_token_of_other, NULL, 0, false},
     {"import-bad", test_import_bad, NULL, 0, false},
     {"data-file", test_data_file, NULL, 0, false},
+    {"check", test_check, NULL, 0, false},
+    {"repair", test_repair, NULL, 0, false},
+    {"check-in-use", test_check_in_use, NULL, 0, false},
+    {"replaced", test_replaced, NULL, 0, false},
+    {"failed-start", test_failed_start, NULL, 0, false},
     {"not-a-file", test_not_a_file, NULL, 0, false},
     {"file-limit", test_file_limit, NULL, 0, false},
     {"export-whole", test_export_whole, NULL, 0, false},

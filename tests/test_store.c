@@ -204,7 +204,7 @@ static void check_tokens(struct store *st)
     uint64_t rev = store_rev(st);
     struct store_result res = {0};
 
-    EXPECT_INT(0, add(st, 11, "other title", &res));
+    EXPECT_INT(0, add(st, 11, "a", &res));
     EXPECT(res.id == 1 && res.rev == 1 && res.seq == 1);
     EXPECT_INT(0, update(st, 12, 1, 1, "b", &res)); /* not -ESTALE */
     EXPECT(res.id == 1 && res.rev == 2 && res.seq == 2);
@@ -213,6 +213,7 @@ static void check_tokens(struct store *st)
     EXPECT_INT(0, removal(st, 14, 2, 3, &res)); /* not -ENOENT */
     EXPECT(res.id == 2 && res.rev == 4 && res.seq == 4);
 
+    EXPECT_INT(-EEXIST, add(st, 11, "other title", &res));
     EXPECT_INT(-EEXIST, update(st, 11, 1, 0, "no", &res));
     EXPECT_INT(-EEXIST, removal(st, 12, 1, 0, &res));
     EXPECT_INT(-EEXIST, add(st, 14, "no", &res));
@@ -322,15 +323,16 @@ static void test_old_tokens(const void *arg)
     make_dead(st, 40000, 1000); /* tokens 1,000 to 80,999; events 2 ... */
     st = reopen(st);            /* compacts */
     st = reopen(st);            /* knows only what the file kept */
-    EXPECT_INT(0, add(st, 11, "again", &res));
+    EXPECT_INT(0, add(st, 11, "old", &res));
     EXPECT(res.id == 1 && res.rev == 1);
+    EXPECT_INT(-EEXIST, add(st, 11, "of another event", &res));
     EXPECT_INT(0, update(st, 13, 1, 0, "again", &res));
     EXPECT(res.id == 1 && res.rev == 3);
-    EXPECT_INT(0, add(st, 80998, "again", &res));
+    EXPECT_INT(0, add(st, 80998, "dead", &res));
     EXPECT_INT(40001, res.id);
     uint64_t oldest = 81000 - 65536;
     EXPECT_INT(-EEXIST, add(st, oldest + 1, "a removal", &res));
-    EXPECT_INT(0, add(st, oldest, "again", &res));
+    EXPECT_INT(0, add(st, oldest, "dead", &res));
     EXPECT(res.id < 40001);
     EXPECT_INT(0, add(st, oldest - 2, "forgotten", &res));
     EXPECT_INT(40002, res.id);

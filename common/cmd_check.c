@@ -1,0 +1,178 @@
+/*
+ * cmd_check.c - check, repair: a data file that something has damaged
+ *
+ * No server is asked and none is needed: both read the file itself, whoever
+ * has it, and change nothing in it.
+ *
+ *      check    journal_scan -> what is wrong, line by line
+ *      repair   the same, and what is good goes into a new file
+ *
+ * Each reads the file twice. Only then is it known whether the file is a
+ * timetable's at all, before a page of damages is printed about a letter.
+ */
+#include "cmd.h"
+#include "store.h"
+#include "utf8.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define EXCERPT_MAX 48 /* bytes shown of a line that is dropped */
+
+/* ---- telling ------------------------------------------------------------ */
+
+/* The front of a damaged line, whatever is in it, on one line of a terminal. */
+static void print_excerpt(const struct store_damage *d)
+{
+    size_t len = d->len < EXCERPT_MAX ? d->len : EXCERPT_MAX, n;
+    uint32_t c;
+
+    for (size_t at = 0; at < len; at += n) {
+        n = utf8_next(d->text + at, d->len - at, &c);
+        if (n == 0 || c < 0x20 || (c >= 0x7f && c <= 0x9f)) {
+            n = 1;
+            putchar('?');
+        } else {
+            fwrite(d->text + at, 1, n, stdout);
+        }
+    }
+    fputs(len < d->len ? " ..." : "", stdout);
+}
+
+static void print_damage(const struct store_damage *d, void *arg)
+{
+    (void)arg;
+    printf("line %zu: %s\n", d->line, d->what);
+}
+
+static void print_dropped(const struct store_damage *d, void *arg)
+{
+    print_damage(d, arg);
+    if (!d->text)
+        return;
+    printf("         dropped, %zu bytes: ", d->len);
+    print_excerpt(d);
+    putchar('\n');
+}
+
+static void print_survey(const char *path, const struct store_survey *v)
+{
+    printf("'%s': %zu event%s, %zu change%s, %" PRIu64 " bytes", path,
+           v->events, v->events == 1 ? "" : "s", v->changes,
+           v->changes == 1 ? "" : "s", v->bytes);
+}
+
+/* What `check` and `repair` say of a file that can't be read. */
+static int read_failed(int err, const char *why, const char *path)
+{
+    int code = cmd_fail(err, why, "cannot read '%s'", path);
+
+    return code == CMD_DATA ? code : CMD_IO;
+}
+
+/* Is there only the torn line? */
+static bool only_torn(const struct store_survey *v)
+{
+    return v->torn && v->faults == 1;
+}
+
+/* ---- check -------------------------------------------------------------- */
+
+static void print_holder(const struct store_survey *v)
+{
+    if (v->holder > 0)
+        printf("in use by pid %ld: looked at as it is%s\n", v->holder,
+               v->writing ? " (its last line isn't finished yet)" : "");
+    else if (v->holder < 0)
+        puts("in use by another process: looked at as it is");
+}
+
+int cmd_check(const struct cli *cli)
+{
+    const char *path = cli->operand[0];
+    char why[CMD_WHY_MAX] = "";
+    struct store_opts opts = {.path = path, .why = why, .why_cap = sizeof why};
+    struct store_survey v;
+    int err = store_check(&opts, NULL, NULL, &v);
+
+    if (err == 0)
+        err = store_check(&opts, print_damage, NULL, &v);
+    if (err < 0)
+        return read_failed(err, why, path);
+    print_holder(&v);
+    print_survey(path, &v);
+    puts(v.faults ? "" : ", no damage");
+    if (v.faults == 0)
+        return CMD_OK;
+    if (only_torn(&v))
+        return cmd_error(CMD_DATA,
+                         "'%s' ends in an unfinished line; nothing that was "
+                         "acknowledged is in it",
+                         path);
+    return cmd_error(CMD_DATA,
+                     "'%s' is damaged; 'ipclab repair FILE' copies what is "
+                     "good of it",
+                     path);
+}
+
+/* ---- repair ------------------------------------------------------------- */
+
+static int repair_failed(int err, const char *why, const char *path,
+                         const char *to)
+{
+    int code;
+
+    if (err == -EBADMSG)
+        return read_failed(err, why, path);
+    if (err == -EBUSY)
+        return cmd_fail(err, why, "cannot repair '%s'", path);
+    if (err == -EEXIST)
+        return cmd_error(CMD_CREATE,
+                         "cannot make '%s': EEXIST it is there already, or "
+                         "'%s.new' is; nothing is overwritten",
+                         to, to);
+    code = cmd_fail(err, NULL, "cannot make '%s'", to);
+    return code == CMD_NO_SERVER ? CMD_CREATE : code;
+}
+
+static int say_repaired(const char *path, const struct store_survey *v)
+{
+    if (v->faults == 0) {
+        cmd_error(0, "nothing was wrong with '%s': the copy is the same", path);
+        return CMD_OK;
+    }
+    if (only_torn(v))
+        return cmd_error(CMD_DATA,
+                         "all but the unfinished last line of '%s' is in the "
+                         "copy; nothing that was acknowledged is lost",
+                         path);
+    return cmd_error(CMD_DATA,
+                     "the copy lacks what is named above: an event may be as "
+                     "it was before, or be back though it was removed");
+}
+
+int cmd_repair(const struct cli *cli)
+{
+    const char *path = cli->operand[0], *to = cli->output;
+    char why[CMD_WHY_MAX] = "", usual[CMD_PATH_MAX];
+    struct store_opts opts = {.path = path, .why = why, .why_cap = sizeof why};
+    struct store_survey v;
+    int err;
+
+    if (!to &&
+        snprintf(usual, sizeof usual, "%s.repaired", path) >= (int)sizeof usual)
+        return cmd_error(CMD_USAGE, "the data file's path is too long");
+    if (!to)
+        to = usual;
+    err = store_check(&opts, NULL, NULL, &v);
+    if (err < 0)
+        return read_failed(err, why, path);
+    err = store_repair(&opts, to, print_dropped, NULL, &v);
+    if (err < 0)
+        return repair_failed(err, why, path, to);
+    print_survey(to, &v);
+    putchar('\n');
+    return say_repaired(path, &v);
+}
