@@ -8,6 +8,8 @@
  */
 #include "cmd.h"
 
+#include "guard.h"
+
 #include <errno.h>
 #include <getopt.h>
 #include <langinfo.h>
@@ -470,6 +472,7 @@ int main(int argc, char **argv)
      * size EFBIG: not end us. */
     (void)sigaction(SIGPIPE, &ignore, NULL); /* can't fail */
     (void)sigaction(SIGXFSZ, &ignore, NULL);
+    guard_install(); /* a segment that somebody truncates isn't the end */
     set_locale();
     r.words = words;
     code = read_line(&r, argc, argv);

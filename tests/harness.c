@@ -9,7 +9,7 @@
  * end the runner closes: so what it reads up to end-of-file is every failure,
  * and the end-of-file itself says that nobody is left.
  *
- * It needs _GNU_SOURCE for strerrorname_np and pipe2.
+ * It needs _GNU_SOURCE for strerrorname_np, pipe2 and unshare.
  */
 #define _GNU_SOURCE
 #include "harness.h"
@@ -23,6 +23,7 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -489,6 +490,9 @@ int harness_main(int argc, char **argv, const struct test_suite *suite)
     run.shared = mmap(NULL, sizeof *run.shared, PROT_READ | PROT_WRITE,
                       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     prctl(PR_SET_CHILD_SUBREAPER, 1);
+    /* As root, message queues of our own, which end with us: those that a
+     * killed test left would use up the user's limit until the next boot. */
+    (void)unshare(CLONE_NEWIPC);
     count = register_cases(keys, n);
     if (!run.results || run.shared == MAP_FAILED || count < 0) {
         fprintf(stderr, "%s: cannot start\n", run.program);

@@ -1,0 +1,105 @@
+/*
+ * guard.c - see guard.h
+ *
+ * The handler runs in the thread that touched the memory, in the middle of a
+ * load or store of ours: no lock of the C library can be held there, and it
+ * makes system calls only. When it returns, the load or store is tried again.
+ *
+ * It needs _GNU_SOURCE for MAP_ANONYMOUS.
+ */
+#define _GNU_SOURCE
+#include "guard.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define GUARDED 16 /* mappings of one process; more than that aren't guarded */
+
+static struct guarded {
+    _Atomic uintptr_t at; /* 0 = free place; written last */
+    size_t size;
+    int fd; /* owned */
+} table[GUARDED];
+
+static pthread_mutex_t table_lock = PTHREAD_MUTEX_INITIALIZER;
+
+/* The file's pages once more; on a full /dev/shm, other pages that nobody else
+ * sees, so that at least this process lives on. */
+static bool put_back(const struct guarded *g, uintptr_t at)
+{
+    int err;
+
+    while ((err = posix_fallocate(g->fd, 0, (off_t)g->size)) == EINTR)
+        ;
+    return err == 0 ||
+           mmap((void *)at, g->size, PROT_READ | PROT_WRITE,
+                MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED;
+}
+
+static void on_sigbus(int sig, siginfo_t *info, void *context)
+{
+    struct sigaction usual = {.sa_handler = SIG_DFL};
+    uintptr_t where = (uintptr_t)info->si_addr;
+    int saved = errno;
+
+    (void)context;
+    for (int i = 0; i < GUARDED && info->si_code == BUS_ADRERR; i++) {
+        uintptr_t at = atomic_load(&table[i].at);
+
+        if (at != 0 && where >= at && where - at < table[i].size &&
+            put_back(&table[i], at)) {
+            errno = saved;
+            return;
+        }
+    }
+    (void)sigaction(sig, &usual, NULL); /* tried again, it is the end */
+}
+
+void guard_install(void)
+{
+    struct sigaction action = {.sa_sigaction = on_sigbus,
+                               .sa_flags = SA_SIGINFO};
+
+    (void)sigaction(SIGBUS, &action, NULL); /* can't fail */
+}
+
+static struct guarded *find(uintptr_t at)
+{
+    for (int i = 0; i < GUARDED; i++)
+        if (atomic_load(&table[i].at) == at)
+            return &table[i];
+    return NULL;
+}
+
+void guard_add(void *at, size_t size, int fd)
+{
+    (void)pthread_mutex_lock(&table_lock); /* fails on misuse only */
+    struct guarded *g = find(0);
+    if (g != NULL) {
+        g->size = size;
+        g->fd = fd;
+        atomic_store(&g->at, (uintptr_t)at);
+    } else {
+        (void)close(fd); /* the mapping doesn't need it: mmap(2) */
+    }
+    (void)pthread_mutex_unlock(&table_lock);
+}
+
+void guard_unmap(void *at, size_t size)
+{
+    (void)pthread_mutex_lock(&table_lock); /* fails on misuse only */
+    struct guarded *g = find((uintptr_t)at);
+    (void)munmap(at, size); /* ours: it can't fail */
+    if (g != NULL) {
+        atomic_store(&g->at, 0);
+        (void)close(g->fd); /* nothing was written to it */
+    }
+    (void)pthread_mutex_unlock(&table_lock);
+}
