@@ -21,8 +21,8 @@
 
 #define COUNT_RUN_S 0.12  /* how long a counting run takes, about */
 #define FORK_S      0.003 /* and each client */
-#define DRIFTED     0.1
-#define BUSY_LOAD   0.5 /* a CPU, before it began */
+#define DRIFTED     0.1   /* of the first third, in the last one */
+#define BUSY_LOAD   0.5   /* a CPU, before it began */
 #define BUSY_SHARE  0.05
 
 /* ---- the plan ----------------------------------------------------------- */
@@ -471,7 +471,17 @@ struct odd {
     unsigned cases, drifted, two_modes;
 };
 
-/* The counter-example and unplaced pairs jump by their nature. */
+bool plan_jumps(const struct row *r)
+{
+    return r->c.place == PLACE_FREE ||
+           (r->c.wait == TP_SPIN && r->c.place == PLACE_SAME);
+}
+
+bool plan_drifted(const struct summary *s)
+{
+    return fabs(s->drift - 1) > DRIFTED; /* false for NAN */
+}
+
 static struct odd count_odd(const struct plan *p)
 {
     struct odd odd = {0};
@@ -480,12 +490,11 @@ static struct odd count_odd(const struct plan *p)
         const struct row *r = &p->rows[i];
         struct summary s;
 
-        if (r->absent || r->error || r->c.place == PLACE_FREE ||
-            (r->c.wait == TP_SPIN && r->c.place == PLACE_SAME))
+        if (r->absent || r->error || plan_jumps(r))
             continue;
         plan_summary(&s, p, r);
         odd.cases++;
-        odd.drifted += fabs(s.drift - 1) > DRIFTED;
+        odd.drifted += plan_drifted(&s);
         odd.two_modes += s.two_modes;
     }
     return odd;

@@ -143,6 +143,9 @@ struct summary {
 };
 void plan_summary(struct summary *s, const struct plan *p,
                   const struct row *row);
+/* Its own speed changed while it ran: warm-up was too short, or the machine
+ * became slower. */
+bool plan_drifted(const struct summary *s);
 
 /* One value of each round's run, NAN where there is none: offset is
  * offsetof(struct run, p50) or of another double. v[PLAN_RUNS_MAX]; returns
@@ -171,6 +174,10 @@ struct breakdown {
 };
 bool plan_breakdown(struct breakdown *bd, const struct plan *p,
                     const struct row *row);
+
+/* Unplaced pairs, and two that spin on one CPU, jump by their nature: no sign
+ * of a busy machine. */
+bool plan_jumps(const struct row *row);
 
 /* Is this machine too busy for its numbers? One sentence into text[cap]:
  * "noisy: load 3.1, 12 % of the CPU time stolen, two modes in 3 of 40 cases",

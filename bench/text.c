@@ -5,6 +5,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <time.h>
 
 void text_add(struct text *t, const char *format, ...)
 {
@@ -17,4 +18,15 @@ void text_add(struct text *t, const char *format, ...)
     va_end(args);
     if (n > 0)
         t->len += (size_t)n < room ? (size_t)n : room - 1;
+}
+
+const char *text_now(char at[TEXT_NOW])
+{
+    time_t now = time(NULL);
+    struct tm tm;
+
+    if (!gmtime_r(&now, &tm) ||
+        !strftime(at, TEXT_NOW, "%Y-%m-%dT%H:%M:%SZ", &tm))
+        at[0] = '\0';
+    return at;
 }

@@ -16,4 +16,10 @@ struct text {
 void text_add(struct text *t, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+#define TEXT_NOW 40 /* bytes of a date */
+
+/* What time it is, as RFC 3339 has it; returns `at`. In UTC, which says nothing
+ * about where the machine stands. */
+const char *text_now(char at[TEXT_NOW]);
+
 #endif

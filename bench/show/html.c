@@ -20,13 +20,13 @@
 #include "plot.h"
 #include "svg.h"
 #include "table_parts.h"
+#include "text.h"
 #include "utf8.h"
 
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #ifndef IPCLAB_REV
 #define IPCLAB_REV "" /* the Makefile knows it, in a git checkout */
@@ -235,18 +235,6 @@ static void put_load(FILE *f, const struct machine *m)
     put_fact(f, "load", text);
 }
 
-/* RFC 3339, UTC: says nothing about where the machine stands. */
-static void put_date(FILE *f)
-{
-    time_t now = time(NULL);
-    char text[40] = "";
-    struct tm tm;
-
-    if (gmtime_r(&now, &tm))
-        (void)strftime(text, sizeof text, "%Y-%m-%d %H:%M UTC", &tm);
-    put_fact(f, "finished", text);
-}
-
 static const char *how_counted(const struct plan *p)
 {
     switch (p->how) {
@@ -296,6 +284,8 @@ static void put_verdict(const struct page *pg)
 
 static void put_facts(const struct page *pg)
 {
+    char now[TEXT_NOW];
+
     put_verdict(pg);
     (void)fprintf(pg->f, "<dl>\n");
     put_cpu(pg->f, pg->m);
@@ -304,7 +294,7 @@ static void put_facts(const struct page *pg)
     put_clock(pg->f, pg->m);
     put_load(pg->f, pg->m);
     put_plan(pg->f, pg->p);
-    put_date(pg->f);
+    put_fact(pg->f, "finished", text_now(now));
     put_fact(pg->f, "revision", IPCLAB_REV);
     (void)fprintf(pg->f, "</dl>\n</header>\n");
 }

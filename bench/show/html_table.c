@@ -13,8 +13,6 @@
 #include <math.h>
 #include <string.h>
 
-#define DRIFTED 0.1 /* of its first third, and worth a remark */
-
 static const char *const sweep_titles[SWEEP_COUNT] = {
     [SWEEP_BASE] = "Round trips",
     [SWEEP_SIZE] = "Size of a message",
@@ -176,7 +174,7 @@ static void put_remarks(FILE *f, const struct plan *p, const struct row *r,
         table_also(text, "%u runs", table_runs(r));
     if (s->two_modes)
         table_also(text, "two modes");
-    if (fabs(s->drift - 1) > DRIFTED) /* false for NAN */
+    if (plan_drifted(s))
         table_also(text, "drifted %+.0f %%", 100 * (s->drift - 1));
     if (r->c.clients > 1 && !isnan(s->client_p99_worst))
         table_also(text, "p99 of the best-off client %s, of the worst-off %s",

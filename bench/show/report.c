@@ -7,6 +7,7 @@
 
 #include "html.h"
 #include "table.h"
+#include "text.h"
 
 #include <cjson/cJSON.h>
 #include <errno.h>
@@ -14,7 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #define FILES 4
@@ -108,18 +108,6 @@ static void put_machine(cJSON *o, const struct machine *m)
         put_cpus(o, m, (enum place)place);
 }
 
-/* RFC 3339, UTC: says nothing about where the machine stands. */
-static void put_date(cJSON *o)
-{
-    time_t now = time(NULL);
-    struct tm tm;
-    char text[40] = "";
-
-    if (gmtime_r(&now, &tm))
-        (void)strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &tm);
-    put_text(o, "date", text);
-}
-
 static void put_trust(cJSON *o, const struct plan *p, const struct machine *m)
 {
     static const char *const hows[] = {NULL, "perf", "strace"};
@@ -137,9 +125,9 @@ static void put_context(cJSON *root, const struct plan *p,
 {
     cJSON *o = cJSON_AddObjectToObject(root, "context");
     double percents[CURVE];
-    char seed[24];
+    char seed[24], now[TEXT_NOW];
 
-    put_date(o);
+    put_text(o, "date", text_now(now));
     put_text(o, "executable", "ipcbench");
     put_machine(o, m);
     put_text(o, "compiler", COMPILER);

@@ -3,24 +3,7 @@
  */
 #include "table_parts.h"
 
-#include <math.h>
-
-#define DRIFT_MUCH 0.1 /* of the first third, in the last one */
-#define NAMES_MOST 5   /* cases named; the others are counted */
-
-/* Unplaced pairs, and two that spin on one CPU, do so by their nature. */
-static bool jumps(const struct row *r)
-{
-    return r->c.place == PLACE_FREE ||
-           (r->c.wait == TP_SPIN && r->c.place == PLACE_SAME);
-}
-
-/* Its own speed changed while it ran: warm-up was too short, or the machine
- * became slower. */
-static bool drifted(const struct summary *v)
-{
-    return fabs(v->drift - 1) > DRIFT_MUCH; /* false for NAN */
-}
+#define NAMES_MOST 5 /* cases named; the others are counted */
 
 static bool two_modes(const struct summary *v)
 {
@@ -38,7 +21,7 @@ static size_t odd_cases(char list[TABLE_TEXT * 2], const struct plan *p,
         char name[CASE_NAME_MAX];
         struct summary v;
 
-        if (!table_measured(&p->rows[i]) || jumps(&p->rows[i]))
+        if (!table_measured(&p->rows[i]) || plan_jumps(&p->rows[i]))
             continue;
         plan_summary(&v, p, &p->rows[i]);
         if (!odd(&v) || ++n > NAMES_MOST)
@@ -80,7 +63,7 @@ void table_noise(const struct sheet *s, const struct machine *m)
     print_odd(s,
               "Drifted by more than 10 % between the first third of a run "
               "and the last",
-              drifted, true);
+              plan_drifted, true);
     print_odd(s,
               "Two modes (the runs fall into two groups, and p50 is the "
               "luck of which)",
