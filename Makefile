@@ -46,9 +46,10 @@ LINK    = $(CC) -pthread $(CFLAGS) $(SANFLAGS) $(LDFLAGS)
 
 CHAPTERS = pipe/pipe fifo/fifo mqueue/mqueue mqueue/quota shm/shm socket/socket
 LIB = $(CHAPTERS) $(addprefix common/, transport rundir slots wait guard frame \
-      cframe crc32 utf8 timestamp json schedule journal store wire server client)
-CLI = $(addprefix common/, ipclab cmd cmd_serve cmd_events cmd_check exchange \
-      localtime week demo)
+      cframe crc32 utf8 timestamp json schedule fileio journal_line journal_scan \
+      journal_fresh journal_lock journal tokens store store_check wire server client)
+CLI = $(addprefix common/, ipclab cmd cmd_serve cmd_events cmd_check cmd_web \
+      exchange localtime week demo)
 BENCH = $(addprefix bench/, ipcbench options plan sweep case measure lab bare \
         peer peers/folder peers/gets count count_perf count_strace stats machine \
         text) \
@@ -60,15 +61,17 @@ BENCH_TESTS = test_bench test_ipcbench test_count test_machine test_compare \
               test_table test_html test_peers
 DISK_TESTS = test_durability test_repair test_rounds
 TESTS = test_schedule test_journal test_store test_wire test_server test_week \
-        $(BENCH_TESTS) conformance test_crash test_cli $(DISK_TESTS)
+        $(BENCH_TESTS) conformance test_crash test_cli test_access \
+        test_exits test_neighbours test_web $(DISK_TESTS)
 # Two lanes side by side. All of a user's processes share one limit for message
 # queues: what makes many stays in one lane.
-LANE_1 = conformance:mqueue/ test_crash test_cli test_rounds test_durability \
-         test_ipcbench test_peers
+LANE_1 = conformance:mqueue/ test_neighbours:mqueue/ test_crash test_cli test_exits test_rounds \
+         test_durability test_access test_ipcbench test_peers test_web
 LANE_2 = conformance:pipe/,fifo/,shm/,socket/ \
-         $(filter-out conformance $(LANE_1),$(TESTS))
+         test_neighbours:pipe/,fifo/,shm/,socket/ \
+         $(filter-out conformance test_neighbours $(LANE_1),$(TESTS))
 # Not run by `make test` yet, but built: make build/tests/NAME
-LATER = test_access test_exits test_neighbours test_fuzz
+LATER = test_fuzz
 FUZZED = $(addprefix tests/fuzz/fuzz_, wire server client journal json import \
          time frame cframe)
 CRASH = $(addprefix tests/, crash_cell crash_check crash_run crash_step crash_stop \
@@ -109,7 +112,8 @@ $(BUILD)/pingpong: $(call obj,tests/pingpong) $(LIB_A)
 # What people would use instead: each a shared object that ipcbench loads when it
 # measures it, and that is left out where its library isn't installed. What it
 # needs of the lab, ipcbench exports.
-$(BUILD)/ipcbench $(addprefix $(BUILD)/tests/, $(BENCH_TESTS)): LDLIBS += -rdynamic
+$(BUILD)/ipclab $(BUILD)/ipcbench $(addprefix $(BUILD)/tests/, $(BENCH_TESTS)): \
+    LDLIBS += -rdynamic
 peers: $(addprefix $(BUILD)/peers/, $(addsuffix .so, $(PEERS)))
 zmq_NEEDS    = libzmq zmq.h -lzmq
 nng_NEEDS    = nng nng/nng.h -lnng
@@ -128,6 +132,22 @@ $(BUILD)/peers/%.so: bench/peers/%.c $(BUILD)/settings | $(BUILD)/found \
 	    $(COMPILE) $$flags -fPIC -shared $(LDFLAGS) -o $@ $< $$libs; \
 	else echo "skipped: peer $* (no <$(call needs,2)>; make deps-peers installs it)"; fi
 
+# The timetable page: a gateway that `ipclab web` loads, and the page's files.
+WEB = $(addprefix socket/web/, api door gateway shelf watch way web)
+PAGE = $(wildcard socket/web/page/*)
+web: all $(BUILD)/web/gateway.so
+	$(Q)$(BUILD)/ipclab web
+$(BUILD)/web/gateway.so: $(addsuffix .c, $(WEB)) $(PAGE) $(BUILD)/settings | \
+                         $(BUILD)/found $(filter deps-web,$(MAKECMDGOALS))
+	$(Q)mkdir -p $(@D)
+	$(Q)if echo '#include <microhttpd.h>' | $(CC) -E -x c - >/dev/null 2>&1; then \
+	    $(if $(V),set -x;) echo "LD web/gateway.so"; \
+	    $(COMPILE) -Isocket/web -fPIC -shared $(LDFLAGS) -o $@ \
+	        $(filter %.c,$^) -lmicrohttpd $(CJSON_LIBS) && \
+	    cp $(PAGE) $(@D); \
+	else echo "skipped: the page's gateway (no <microhttpd.h>; make deps-web \
+	installs it)"; fi
+
 # Calls that a test makes fail, or stop half-way: they go through the test.
 wrap = $(addprefix -Wl$(comma)--wrap=,$(1))
 comma = ,
@@ -137,7 +157,7 @@ $(BUILD)/tests/test_table: WRAP = $(call wrap,peer_find)
 $(BUILD)/tests/test_count: WRAP = $(call wrap,poll)
 $(BUILD)/tests/test_peers: WRAP = $(call wrap,bench_event)
 $(BUILD)/tests/test_machine: WRAP = $(call wrap,fopen getrusage sched_getaffinity)
-$(addprefix $(BUILD)/tests/, $(DISK_TESTS)): WRAP = $(call wrap,open write pwrite \
+$(addprefix $(BUILD)/tests/, $(DISK_TESTS)): WRAP = $(call wrap,open read write pwrite \
     fdatasync fsync ftruncate rename link unlink fchmod fchown)
 $(BUILD)/tests/test_access: WRAP = $(call wrap,fstat)
 $(BUILD)/tests/test_exits: WRAP = $(call wrap,clock_gettime mq_timedreceive \
@@ -271,6 +291,9 @@ deps:
 deps-peers:
 	$(Q)sh .ci/deps libzmq3-dev libnng-dev libhiredis-dev redis-tools \
 	    libsqlite3-dev
+
+deps-web:
+	$(Q)sh .ci/deps libmicrohttpd-dev
 
 deps-plots:
 	$(Q)sh .ci/deps gnuplot-nox

@@ -278,7 +278,7 @@ static int open_server(struct lab *lab, char *why)
 static void remove_dir(char dir[DIR_MAX])
 {
     static const char *const names[] = {"data.jsonl", "data.jsonl.lock",
-                                        "data.jsonl.new"};
+                                        "data.jsonl.compacting"};
     char path[DIR_MAX + 20];
 
     if (!dir[0])

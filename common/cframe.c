@@ -25,7 +25,8 @@ size_t cframe_put(uint8_t out[PIPE_BUF], const struct cframe *f,
     put32(out + 12, crc32_of(payload, f->len));
     put32(out + 16, crc32_of(out, 16));
     memcpy(out + CFRAME_HEAD, payload, f->len);
-    return CFRAME_HEAD + f->len;
+    put32(out + CFRAME_HEAD + f->len, ~MAGIC);
+    return CFRAME_HEAD + f->len + CFRAME_TAIL;
 }
 
 enum front { WHOLE, UNFINISHED, GARBAGE };
@@ -45,9 +46,12 @@ static enum front look_at_front(const struct cframe_in *in, struct cframe *f)
     if (get32(p + 16) != crc32_of(p, 16) || f->slot >= TP_CLIENTS_MAX ||
         f->len == 0 || f->len > CFRAME_MAX)
         return GARBAGE;
-    if (in->len < CFRAME_HEAD + f->len)
+    if (in->len < CFRAME_HEAD + f->len + CFRAME_TAIL)
         return UNFINISHED;
-    return get32(p + 12) == crc32_of(p + CFRAME_HEAD, f->len) ? WHOLE : GARBAGE;
+    return get32(p + CFRAME_HEAD + f->len) == ~MAGIC &&
+                   get32(p + 12) == crc32_of(p + CFRAME_HEAD, f->len)
+               ? WHOLE
+               : GARBAGE;
 }
 
 static void skip(struct cframe_in *in, size_t n)
@@ -110,6 +114,6 @@ ssize_t cframe_take(struct cframe_in *in, const struct cframe *f, void *buf,
 
     if (fits)
         memcpy(buf, in->buf + in->at + CFRAME_HEAD, f->len);
-    skip(in, CFRAME_HEAD + f->len);
+    skip(in, CFRAME_HEAD + f->len + CFRAME_TAIL);
     return fits ? (ssize_t)f->len : -EMSGSIZE;
 }

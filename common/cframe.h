@@ -10,7 +10,13 @@
  *      +------+--------+------+---+------------+-------------+-----------+--
  *      | IPCF | length | slot | 0 | generation | payload crc | head crc  | ..
  *      +------+--------+------+---+------------+-------------+-----------+--
- *      little-endian; head crc over bytes 0 to 15; then `length` bytes
+ *      little-endian; head crc over bytes 0 to 15; then `length` bytes, then
+ *      the complement of IPCF
+ *
+ * Why an end? A broken writer may leave out the last bytes of a frame. If the
+ * next, honest frame begins with just these bytes ("I" is enough), the broken
+ * one would be completed, and the honest one would lack its beginning. With
+ * this end that can't be: no last part of it is how a frame begins.
  *
  * A frame is at most PIPE_BUF bytes, so that one write(2) of it is atomic
  * (pipe(7)). This is also how a reader knows garbage that looks like the
@@ -23,9 +29,11 @@
 
 #include <limits.h>
 
-#define CFRAME_HEAD 20                       /* bytes before the payload */
-#define CFRAME_MAX  (PIPE_BUF - CFRAME_HEAD) /* payload bytes at most */
-#define CFRAME_BUF  65536 /* bytes: as much as a pipe holds */
+#define CFRAME_HEAD 20 /* bytes before the payload */
+#define CFRAME_TAIL 4  /* bytes behind it */
+/* Payload bytes at most. */
+#define CFRAME_MAX (PIPE_BUF - CFRAME_HEAD - CFRAME_TAIL)
+#define CFRAME_BUF 65536 /* bytes: as much as a pipe holds */
 
 struct cframe {
     unsigned slot;

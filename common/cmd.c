@@ -7,6 +7,8 @@
 #define _GNU_SOURCE
 #include "cmd.h"
 
+#include "slots.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -14,6 +16,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 /* ---- messages and exit codes -------------------------------------------- */
 
@@ -47,6 +50,7 @@ static int errno_code(int err)
     case ENOENT:
     case ENOSYS: return CMD_NO_SERVER;
     case EADDRINUSE:
+    case EEXIST:
     case EACCES:
     case EPERM:
     case ENOSPC:
@@ -165,12 +169,45 @@ int cmd_data_path(const struct cli *cli, char *path)
 
 /* ---- a connection to the store ------------------------------------------ */
 
+/* The other transports over which this instance has a ready server, as
+ * " mqueue shm": its pid, or 0 when there is none. */
+static long find_server(const struct cli *cli, char *list, size_t cap)
+{
+    int dir = rundir_open(&(struct tp_opts){0}, false);
+    char file[SLOTS_FILE_MAX];
+    long pid = 0;
+
+    list[0] = '\0';
+    for (int i = 0; dir >= 0 && tp_all[i]; i++) {
+        struct slots_info info = {0};
+        size_t len = strlen(list);
+
+        snprintf(file, sizeof file, "%s.%s.lock", cli->instance,
+                 tp_all[i]->name);
+        if (tp_all[i] == cli->transport || slots_look(dir, file, &info) != 1 ||
+            info.pid == 0)
+            continue;
+        pid = info.pid;
+        snprintf(list + len, cap - len, " %s", tp_all[i]->name);
+    }
+    if (dir >= 0)
+        close(dir);
+    return pid;
+}
+
 /* What to do about it, where we know better than the errno's sentence. */
 static int open_failed(const struct cli *cli, int err, const char *why)
 {
     const char *t = cli->transport->name;
     bool plain = !strcmp(cli->instance, "default");
+    char list[CMD_WHY_MAX];
+    long pid;
 
+    if (err == -ENOENT && (pid = find_server(cli, list, sizeof list)))
+        return cmd_error(CMD_NO_SERVER,
+                         "cannot open %s '%s': ENOENT its server, pid %ld, "
+                         "serves over other transports:%s",
+                         t, cli->instance, pid, list);
     if (err == -ENOENT)
         return cmd_error(CMD_NO_SERVER,
                          "cannot open %s '%s': ENOENT nobody serves here; "
@@ -244,7 +281,7 @@ static const char *call_fault(const struct session *s, int result, char *buf,
         snprintf(buf, cap, "no answer over %s within %d ms",
                  s->cli->transport->name, s->cli->timeout_ms);
         return buf;
-    case -EPIPE: return "the server left before it answered";
+    case -EPIPE: return "the server left, or dropped us, before it answered";
     case -EPROTO: return "what came back isn't a reply";
     default: return strerror(-result);
     }

@@ -6,6 +6,7 @@
  *      cmd_serve.c    transports serve ping stats clean
  *      cmd_events.c   add get update remove list conflicts week import export
  *      cmd_check.c    check repair
+ *      cmd_web.c      web
  *      demo.c         demo
  *
  * Results go to stdout, talk to stderr. A command returns its exit code and
@@ -47,6 +48,7 @@ struct cli {
     const char *output;
     uint64_t token, rev;
     unsigned long count;
+    unsigned port; /* web: 0 = any free one */
     bool json, again, fast, no_sync;
     char **operand;
     int operands;
@@ -116,6 +118,30 @@ int cmd_ping_times(struct client *c, uint64_t *ns, size_t n);
 /* The nearest-rank percentile of n > 0 sorted numbers. */
 uint64_t cmd_percentile(const uint64_t *sorted, size_t n, unsigned percent);
 
+/* ---- a tour's folder (cmd_serve.c) -------------------------------------- */
+
+#define TOUR_DIR_MAX 80 /* bytes of its path, with the NUL */
+#define TOUR_DATA    "demo.jsonl"
+
+/*
+ * A tour (demo) has a folder of its own, $TMPDIR/ipclab-demo-XXXXXX, with its
+ * data file and its runtime folder. The folder is locked, by flock(2), as long
+ * as the tour or a server forked from it lives. So `clean` and the next tour
+ * find out what one that was killed has left.
+ */
+
+/* Make one: the lock's descriptor, the caller's to keep open; or -errno. */
+int tour_make(char dir[TOUR_DIR_MAX]);
+
+/* Remove one, with the names, queues and segments of its dead servers; to be
+ * called with its lock held. Makes $XDG_RUNTIME_DIR that folder. 0, or an exit
+ * code and why. */
+int tour_remove(const char *dir);
+
+/* Remove those of dead tours; *found counts all that there are. The same of
+ * $XDG_RUNTIME_DIR. 0, or an exit code and why. */
+int tours_clean(bool quiet, int *found);
+
 /* ---- events (cmd_events.c) ---------------------------------------------- */
 
 /* Draw a week of the timetable as the terminal allows. 0, or an exit code. */
@@ -139,6 +165,7 @@ int cmd_import(const struct cli *cli);
 int cmd_export(const struct cli *cli);
 int cmd_check(const struct cli *cli);
 int cmd_repair(const struct cli *cli);
+int cmd_web(const struct cli *cli);
 int cmd_demo(const struct cli *cli);
 
 #endif

@@ -4,20 +4,18 @@
  * No server is asked and none is needed: both read the file itself, whoever
  * has it, and change nothing in it.
  *
- *      check    journal_scan -> what is wrong, line by line
+ *      check    what is wrong, line by line
  *      repair   the same, and what is good goes into a new file
- *
- * Each reads the file twice. Only then is it known whether the file is a
- * timetable's at all, before a page of damages is printed about a letter.
  */
 #include "cmd.h"
-#include "store.h"
+#include "store_check.h"
 #include "utf8.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define EXCERPT_MAX 48 /* bytes shown of a line that is dropped */
 
@@ -26,11 +24,11 @@
 /* The front of a damaged line, whatever is in it, on one line of a terminal. */
 static void print_excerpt(const struct store_damage *d)
 {
-    size_t len = d->len < EXCERPT_MAX ? d->len : EXCERPT_MAX, n;
+    size_t len = d->kept < EXCERPT_MAX ? d->kept : EXCERPT_MAX, n;
     uint32_t c;
 
     for (size_t at = 0; at < len; at += n) {
-        n = utf8_next(d->text + at, d->len - at, &c);
+        n = utf8_next(d->text + at, d->kept - at, &c);
         if (n == 0 || c < 0x20 || (c >= 0x7f && c <= 0x9f)) {
             n = 1;
             putchar('?');
@@ -52,7 +50,8 @@ static void print_dropped(const struct store_damage *d, void *arg)
     print_damage(d, arg);
     if (!d->text)
         return;
-    printf("         dropped, %zu bytes: ", d->len);
+    printf("         dropped, %" PRIu64 " byte%s: ", d->len,
+           d->len == 1 ? "" : "s");
     print_excerpt(d);
     putchar('\n');
 }
@@ -95,10 +94,8 @@ int cmd_check(const struct cli *cli)
     char why[CMD_WHY_MAX] = "";
     struct store_opts opts = {.path = path, .why = why, .why_cap = sizeof why};
     struct store_survey v;
-    int err = store_check(&opts, NULL, NULL, &v);
+    int err = store_check(&opts, print_damage, NULL, &v);
 
-    if (err == 0)
-        err = store_check(&opts, print_damage, NULL, &v);
     if (err < 0)
         return read_failed(err, why, path);
     print_holder(&v);
@@ -119,20 +116,29 @@ int cmd_check(const struct cli *cli)
 
 /* ---- repair ------------------------------------------------------------- */
 
+/* TO has the name already, or TO.new has, under which the copy is written. */
+static int in_the_way(const char *to)
+{
+    if (access(to, F_OK) == 0)
+        return cmd_error(CMD_CREATE,
+                         "cannot make '%s': EEXIST it is there already, and "
+                         "nothing is overwritten; choose another name with -o",
+                         to);
+    return cmd_error(CMD_CREATE,
+                     "cannot make '%s': EEXIST '%s.new' is there already, "
+                     "perhaps of a repair that was killed; remove it",
+                     to, to);
+}
+
 static int repair_failed(int err, const char *why, const char *path,
                          const char *to)
 {
     int code;
 
-    if (err == -EBADMSG)
-        return read_failed(err, why, path);
     if (err == -EBUSY)
         return cmd_fail(err, why, "cannot repair '%s'", path);
     if (err == -EEXIST)
-        return cmd_error(CMD_CREATE,
-                         "cannot make '%s': EEXIST it is there already, or "
-                         "'%s.new' is; nothing is overwritten",
-                         to, to);
+        return in_the_way(to);
     code = cmd_fail(err, NULL, "cannot make '%s'", to);
     return code == CMD_NO_SERVER ? CMD_CREATE : code;
 }
@@ -149,8 +155,10 @@ static int say_repaired(const char *path, const struct store_survey *v)
                          "copy; nothing that was acknowledged is lost",
                          path);
     return cmd_error(CMD_DATA,
-                     "the copy lacks what is named above: an event may be as "
-                     "it was before, or be back though it was removed");
+                     "the copy lacks what is named above, at most %" PRIu64
+                     " change%s: an event may be as it was before, or be back "
+                     "though it was removed",
+                     v->lost, v->lost == 1 ? "" : "s");
 }
 
 int cmd_repair(const struct cli *cli)
@@ -166,10 +174,9 @@ int cmd_repair(const struct cli *cli)
         return cmd_error(CMD_USAGE, "the data file's path is too long");
     if (!to)
         to = usual;
-    err = store_check(&opts, NULL, NULL, &v);
-    if (err < 0)
-        return read_failed(err, why, path);
     err = store_repair(&opts, to, print_dropped, NULL, &v);
+    if (err < 0 && v.unread)
+        return read_failed(err, why, path);
     if (err < 0)
         return repair_failed(err, why, path, to);
     print_survey(to, &v);

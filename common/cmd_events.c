@@ -535,12 +535,14 @@ static FILE *open_export(const char *path, char fresh[CMD_PATH_MAX])
     return f;
 }
 
-static bool write_events(FILE *out, const struct events *list)
+/* Synced, before the old file is given up for it. */
+static bool write_events(FILE *out, const struct events *list, bool sync)
 {
     bool good;
 
     exchange_write(out, list->at, list->count, false);
-    good = fflush(out) == 0 && !ferror(out);
+    good =
+        fflush(out) == 0 && !ferror(out) && (!sync || fsync(fileno(out)) == 0);
     return (out == stdout || fclose(out) == 0) && good;
 }
 
@@ -553,7 +555,8 @@ static int write_file(const char *path, const struct events *list)
     if (!out)
         return cmd_error(CMD_CREATE, "cannot make '%s': %s %s", path,
                          cmd_errno_name(-errno), strerror(errno));
-    if (!write_events(out, list) || (*fresh && rename(fresh, path) < 0)) {
+    if (!write_events(out, list, *fresh) ||
+        (*fresh && rename(fresh, path) < 0)) {
         cmd_error(CMD_IO, "cannot write '%s': %s %s", path,
                   cmd_errno_name(-errno), strerror(errno));
         if (*fresh)

@@ -3,6 +3,8 @@
  *
  * serve and the forked server are the same in all but how they are started
  * and ended: open the store, open transports, server_run, close.
+ *
+ * clean takes over and closes what it finds; what is locked lives.
  */
 #include "cmd.h"
 #include "exchange.h"
@@ -12,12 +14,15 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -470,7 +475,7 @@ static int lock_owner(const char *file, char *instance, size_t cap)
 /* To serve under a name takes over what a dead server left; to stop serving
  * removes it. A live server refuses the name, so nothing of it is touched. */
 static int clean_one(const struct transport *t, const char *instance,
-                     const char *file, int dir)
+                     const char *file, int dir, bool quiet)
 {
     char why[CMD_WHY_MAX] = "";
     struct tp_opts opts = {
@@ -484,14 +489,16 @@ static int clean_one(const struct transport *t, const char *instance,
     else
         err = tp_srv_open(t, &srv, &opts);
     if (err == -EADDRINUSE) {
-        printf("in use   %-7s '%s' by pid %ld: left alone\n", t->name, instance,
-               info.pid);
+        if (!quiet)
+            printf("in use   %-7s '%s' by pid %ld: left alone\n", t->name,
+                   instance, info.pid);
         return CMD_OK;
     }
     if (err < 0)
         return cmd_fail(err, why, "cannot clean %s '%s'", t->name, instance);
     tp_srv_close(srv);
-    printf("removed  %-7s '%s'\n", t->name, instance);
+    if (!quiet)
+        printf("removed  %-7s '%s'\n", t->name, instance);
     return CMD_OK;
 }
 
@@ -502,39 +509,36 @@ static int is_lock(const struct dirent *e)
     return lock_owner(e->d_name, instance, sizeof instance) >= 0;
 }
 
-static int clean_files(const struct cli *cli, struct dirent **files, int n,
-                       int dir)
+static int clean_files(unsigned listed, struct dirent **files, int n, int dir,
+                       bool quiet, int *found)
 {
     char instance[TP_NAME_MAX + 1];
-    int code = CMD_OK, found = 0;
+    int code = CMD_OK;
 
     for (int i = 0; i < n; i++) {
         const char *file = files[i]->d_name;
         int t = lock_owner(file, instance, sizeof instance), one;
 
-        if (t < 0 || !is_listed(cli->listed, t))
+        if (t < 0 || !is_listed(listed, t))
             continue;
-        found++;
-        one = clean_one(tp_all[t], instance, file, dir);
+        ++*found;
+        one = clean_one(tp_all[t], instance, file, dir, quiet);
         if (one)
             code = one;
     }
-    if (!found)
-        puts("nothing to clean");
     return code;
 }
 
-int cmd_clean(const struct cli *cli)
+/* The runtime folder's names, of the listed transports; *found counts them. */
+static int clean_names(unsigned listed, bool quiet, int *found)
 {
     char why[CMD_WHY_MAX] = "", path[RUNDIR_PATH_MAX];
     struct tp_opts opts = {.why = why, .why_cap = sizeof why};
     struct dirent **files = NULL;
     int dir = rundir_open(&opts, false), n, code;
 
-    if (dir == -ENOENT) {
-        puts("nothing to clean");
+    if (dir == -ENOENT)
         return CMD_OK;
-    }
     if (dir < 0)
         return cmd_fail(dir, why, "cannot open the runtime folder");
     /* All names first: cleaning makes and removes some of them. */
@@ -542,10 +546,153 @@ int cmd_clean(const struct cli *cli)
     if (n < 0)
         code = cmd_fail(-errno, NULL, "cannot read the runtime folder");
     else
-        code = clean_files(cli, files, n, dir);
+        code = clean_files(listed, files, n, dir, quiet, found);
     while (n > 0)
         free(files[--n]);
     free(files);
     close(dir);
+    return code;
+}
+
+int cmd_clean(const struct cli *cli)
+{
+    int found = 0, tours = CMD_OK;
+    int code = clean_names(cli->listed, false, &found);
+
+    if (!cli->listed)
+        tours = tours_clean(false, &found);
+    if (!found && !code && !tours)
+        puts("nothing to clean");
+    return code ? code : tours;
+}
+
+/* ---- a tour's folder ---------------------------------------------------- */
+
+#define TOUR_FOLDER "ipclab-demo-"
+
+/* Where the folders are. Socket paths have 108 bytes: a long one won't do. */
+static const char *tours_in(void)
+{
+    const char *tmp = getenv("TMPDIR");
+
+    return tmp && *tmp == '/' && strlen(tmp) <= 60 ? tmp : "/tmp";
+}
+
+/* Open and lock a tour's folder: a descriptor; -EWOULDBLOCK when somebody has
+ * it; -ENOENT when it is gone; or why it can't be one. */
+static int lock_tour(const char *dir)
+{
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    struct stat st, now;
+    int err = 0;
+
+    if (fd < 0)
+        return -errno;
+    /* A tour lets nobody else in: another's folder isn't looked at. */
+    if (fstat(fd, &st) < 0 || st.st_uid != geteuid() ||
+        (st.st_mode & 0777) != 0700)
+        err = -EPERM;
+    else if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+        err = -errno;
+    else if (lstat(dir, &now) < 0 || now.st_ino != st.st_ino ||
+             now.st_dev != st.st_dev)
+        err = -ENOENT; /* removed by whoever had the lock before us */
+    if (!err)
+        return fd;
+    close(fd);
+    return err;
+}
+
+int tour_make(char dir[TOUR_DIR_MAX])
+{
+    int fd = -EWOULDBLOCK;
+
+    /* Each further attempt needs a `clean` that saw a folder without a lock
+     * and was faster. */
+    for (int i = 0; i < 100 && (fd == -EWOULDBLOCK || fd == -ENOENT); i++) {
+        snprintf(dir, TOUR_DIR_MAX, "%s/" TOUR_FOLDER "XXXXXX", tours_in());
+        if (!mkdtemp(dir))
+            return -errno;
+        fd = lock_tour(dir);
+    }
+    if (fd < 0)
+        (void)rmdir(dir); /* it is empty, or gone */
+    return fd;
+}
+
+/* The data file, and what lies beside it while it is written anew. */
+static int is_data(const struct dirent *e)
+{
+    return !strncmp(e->d_name, TOUR_DATA, strlen(TOUR_DATA));
+}
+
+/* Only what a tour makes: a folder with anything else in it stays. */
+int tour_remove(const char *dir)
+{
+    char path[RUNDIR_PATH_MAX];
+    struct dirent **files = NULL;
+    int n, found = 0, code;
+
+    if (setenv("XDG_RUNTIME_DIR", dir, 1) < 0)
+        return cmd_fail(-ENOMEM, NULL, "cannot remove '%s'", dir);
+    code = clean_names(0, true, &found);
+    rundir_remove();
+    n = scandir(dir, &files, is_data, NULL);
+    while (n > 0) {
+        snprintf(path, sizeof path, "%s/%.100s", dir, files[--n]->d_name);
+        (void)unlink(path); /* if it is still there, rmdir fails */
+        free(files[n]);
+    }
+    free(files);
+    if (!code && rmdir(dir) < 0)
+        code = cmd_fail(-errno, NULL, "cannot remove '%s'", dir);
+    return code;
+}
+
+static int is_tour(const struct dirent *e)
+{
+    size_t prefix = strlen(TOUR_FOLDER);
+
+    return !strncmp(e->d_name, TOUR_FOLDER, prefix) &&
+           strlen(e->d_name) == prefix + 6;
+}
+
+/* One folder that may be a tour's; *found when it is one. */
+static int clean_tour(const char *name, bool quiet, int *found)
+{
+    char dir[TOUR_DIR_MAX];
+    int fd, code;
+
+    snprintf(dir, sizeof dir, "%s/%.18s", tours_in(), name);
+    fd = lock_tour(dir);
+    if (fd < 0 && fd != -EWOULDBLOCK)
+        return CMD_OK;
+    ++*found;
+    code = fd < 0 ? CMD_OK : tour_remove(dir);
+    if (!quiet && !code)
+        printf(fd < 0 ? "in use   demo    '%s': left alone\n"
+                      : "removed  demo    '%s'\n",
+               dir);
+    if (fd >= 0)
+        close(fd);
+    return code;
+}
+
+int tours_clean(bool quiet, int *found)
+{
+    struct dirent **folders = NULL;
+    int n = scandir(tours_in(), &folders, is_tour, alphasort);
+    int code = CMD_OK;
+
+    if (n < 0 && errno != ENOENT)
+        code = cmd_fail(-errno, NULL, "cannot read '%s'", tours_in());
+    for (int i = 0; i < n; i++) {
+        int one = clean_tour(folders[i]->d_name, quiet, found);
+
+        if (one)
+            code = one;
+        free(folders[i]);
+    }
+    free(folders);
     return code;
 }

@@ -6,11 +6,8 @@
  *
  * The server is forked: that is the only way to give it a pipe. It and its
  * files live in a private folder, which is removed at the end, whatever
- * happened before.
- *
- * It needs _XOPEN_SOURCE for nftw.
+ * happened before. What a tour that was killed has left, the next one removes.
  */
-#define _XOPEN_SOURCE 700
 #include "cmd.h"
 #include "localtime.h"
 #include "rundir.h"
@@ -19,7 +16,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,8 +32,10 @@ struct tour {
     struct cli cli;
     bool slow, bold;
     int step;
-    char dir[64];                       /* private folder; "" = none */
-    char data[96];                      /* the data file in it */
+    char dir[TOUR_DIR_MAX];             /* private folder */
+    int lock;                           /* its lock; owned, < 0 = none */
+    char data[TOUR_DIR_MAX + 16];       /* the data file in it */
+    bool strange[FDS_MAX];              /* descriptors that we were given */
     pid_t server;                       /* 0 = none */
     struct client clients[CLIENTS_MAX]; /* in the order of tp_all */
     size_t events;                      /* acknowledged so far */
@@ -186,7 +184,9 @@ static bool has_segment(pid_t pid)
     return found;
 }
 
-static void show_process(pid_t pid, pid_t parent, const char *who)
+/* `strange` are descriptors that have nothing to do with the lab. */
+static void show_process(pid_t pid, pid_t parent, const char *who,
+                         const bool *strange)
 {
     printf("  %7ld %7ld  %s\n", (long)pid, (long)parent, who);
     for (size_t k = 0; k < KINDS; k++) {
@@ -196,7 +196,7 @@ static void show_process(pid_t pid, pid_t parent, const char *who)
         for (int fd = 3; fd < FDS_MAX; fd++) {
             size_t len = strlen(list);
 
-            if (kind_of(pid, fd) != (int)k)
+            if (strange[fd] || kind_of(pid, fd) != (int)k)
                 continue;
             snprintf(list + len, sizeof list - len, "%s%d", len ? "," : "", fd);
             count++;
@@ -213,9 +213,10 @@ static void show_processes(struct tour *t)
 {
     heading(t, "Two processes, and what each of them holds");
     printf("  %7s %7s\n", "PID", "PPID");
-    show_process(getpid(), getppid(), "this tour: a client");
+    show_process(getpid(), getppid(), "this tour: a client", t->strange);
     pause_for(t, 5);
-    show_process(t->server, getpid(), "the server: it alone has the timetable");
+    show_process(t->server, getpid(), "the server: it alone has the timetable",
+                 t->strange);
     puts("\n  The client can't read the server's memory, nor does it open the "
          "data file.\n  It must ask.");
     pause_for(t, 6);
@@ -484,24 +485,19 @@ static int leftovers(const char *prefix)
            entries("/dev/mqueue", prefix);
 }
 
-static int remove_entry(const char *path, const struct stat *st, int flag,
-                        struct FTW *ftw)
-{
-    (void)st, (void)flag, (void)ftw;
-    return remove(path);
-}
-
 static int clean_up(struct tour *t)
 {
     char prefix[RUNDIR_OBJECT_MAX];
     pid_t server = t->server;
-    int left;
+    int left, code;
 
     object_prefix(prefix);
     stop(t, SIGTERM);
     left = leftovers(prefix);
-    if (nftw(t->dir, remove_entry, 8, FTW_DEPTH | FTW_PHYS) < 0)
-        return cmd_fail(-errno, NULL, "cannot remove '%s'", t->dir);
+    code = tour_remove(t->dir);
+    close(t->lock);
+    if (code)
+        return code;
     if (left)
         return cmd_error(CMD_IO, "%d names are left behind", left);
     if (server)
@@ -514,24 +510,29 @@ static int clean_up(struct tour *t)
 
 /* ---- the tour ----------------------------------------------------------- */
 
+/* Whoever started us may have left us descriptors: they aren't a part of the
+ * picture, and the server inherits them as well. */
+static void note_strange(struct tour *t)
+{
+    for (int fd = 0; fd < FDS_MAX; fd++)
+        t->strange[fd] = fcntl(fd, F_GETFD) >= 0;
+}
+
 static int prepare(struct tour *t)
 {
     struct sigaction action = {.sa_handler = on_interrupt};
-    const char *tmp = getenv("TMPDIR");
+    int found = 0;
 
-    /* Socket paths have 108 bytes: a long folder won't do. */
-    if (!tmp || *tmp != '/' || strlen(tmp) > 60)
-        tmp = "/tmp";
+    note_strange(t);
     sigemptyset(&action.sa_mask);
     (void)sigaction(SIGINT, &action, NULL); /* can't fail */
     (void)sigaction(SIGTERM, &action, NULL);
     (void)sigaction(SIGHUP, &action, NULL);
-    snprintf(t->dir, sizeof t->dir, "%s/ipclab-demo-XXXXXX", tmp);
-    if (!mkdtemp(t->dir)) {
-        t->dir[0] = '\0';
-        return cmd_fail(-errno, NULL, "cannot make a folder in '%s'", tmp);
-    }
-    snprintf(t->data, sizeof t->data, "%s/demo.jsonl", t->dir);
+    (void)tours_clean(true, &found); /* if not, it has said why */
+    t->lock = tour_make(t->dir);
+    if (t->lock < 0)
+        return cmd_fail(t->lock, NULL, "cannot make a folder '%s'", t->dir);
+    snprintf(t->data, sizeof t->data, "%s/" TOUR_DATA, t->dir);
     t->cli.data = t->data;
     t->cli.instance = "demo";
     t->cli.transport = tp_all[0];
@@ -553,6 +554,8 @@ static int steps(struct tour *t)
     for (size_t i = 0; i < sizeof all / sizeof *all && !interrupted; i++) {
         int err = all[i](t);
 
+        if (err && interrupted) /* a Ctrl-C is the server's, too */
+            break;
         if (err < 0)
             return cmd_fail(err, NULL, "step %d of the tour failed", t->step);
         if (err > 0)
@@ -572,7 +575,7 @@ int cmd_demo(const struct cli *cli)
     code = prepare(&t);
     if (!code)
         code = steps(&t);
-    if (!t.dir[0])
+    if (t.lock < 0)
         return code;
     heading(&t, "And everything is gone again");
     cleaned = clean_up(&t);

@@ -26,6 +26,8 @@ const char *exchange_title_fault(const char *title)
         return "the title is longer than 255 bytes";
     if (event_title_check(title, len) < 0)
         return "the title isn't valid UTF-8, or has a control character";
+    if (event_title_blank(title, len))
+        return "the title has nothing but spaces";
     return NULL;
 }
 
@@ -76,7 +78,7 @@ static int by_content(const void *a, const void *b)
     return e->end < f->end ? -1 : e->end > f->end;
 }
 
-static int give_tokens(struct exchange *x)
+int exchange_give_tokens(struct exchange *x)
 {
     const struct event **sorted = calloc(x->count + 1, sizeof *sorted);
     uint64_t occurrence = 0;
@@ -111,8 +113,7 @@ static int bad(char *why, size_t cap, const char *format, ...)
     return -EBADMSG;
 }
 
-/* The whole stream into *text (the caller's, also after an error). */
-static int read_all(FILE *in, char **text, size_t *len)
+int exchange_load(FILE *in, char **text, size_t *len)
 {
     size_t cap = 0;
 
@@ -207,22 +208,30 @@ static int read_events(struct exchange *x, char *why, size_t cap)
             return err;
         note_extras(x, object, ++x->count);
     }
-    return give_tokens(x);
+    return exchange_give_tokens(x);
+}
+
+int exchange_parse(struct exchange *x, const char *text, size_t len, char *why,
+                   size_t cap)
+{
+    char fault[160];
+    size_t line;
+
+    *x = (struct exchange){0};
+    x->tree = json_parse(text, len, &line, fault, sizeof fault);
+    return x->tree ? read_events(x, why, cap)
+                   : bad(why, cap, "line %zu: %s", line, fault);
 }
 
 int exchange_read(struct exchange *x, FILE *in, char *why, size_t cap)
 {
-    char *text, fault[160];
-    size_t len, line;
-    int err;
+    char *text;
+    size_t len;
+    int err = exchange_load(in, &text, &len);
 
     *x = (struct exchange){0};
-    err = read_all(in, &text, &len);
-    if (err == 0) {
-        x->tree = json_parse(text, len, &line, fault, sizeof fault);
-        err = x->tree ? read_events(x, why, cap)
-                      : bad(why, cap, "line %zu: %s", line, fault);
-    }
+    if (err == 0)
+        err = exchange_parse(x, text, len, why, cap);
     free(text);
     return err;
 }
@@ -234,6 +243,8 @@ void exchange_free(struct exchange *x)
     free(x->events);
     free(x->tokens);
     cJSON_Delete(x->tree);
+    free(x->notes);
+    free(x->text);
     *x = (struct exchange){0};
 }
 

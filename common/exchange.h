@@ -25,7 +25,9 @@ struct exchange {
     uint64_t *tokens;     /* one for each, see exchange_read */
     size_t count;
     char note[128]; /* "" or what was left out */
-    cJSON *tree;    /* holds the titles */
+    char *notes;    /* NULL or what was left out, a line each */
+    cJSON *tree;    /* holds the titles; */
+    char *text;     /* of a calendar, this does */
 };
 
 /*
@@ -37,6 +39,15 @@ struct exchange {
  * The caller frees *x, also after an error.
  */
 int exchange_read(struct exchange *x, FILE *in, char *why, size_t cap);
+
+/* Its two halves: the whole stream into *text, the caller's to free, also after
+ * an error; and what it says. */
+int exchange_load(FILE *in, char **text, size_t *len);
+int exchange_parse(struct exchange *x, const char *text, size_t len, char *why,
+                   size_t cap);
+
+/* Give x->count events their x->tokens: 0 or -ENOMEM. */
+int exchange_give_tokens(struct exchange *x);
 void exchange_free(struct exchange *x); /* takes NULL */
 
 /* Why this can't be the title or the times of an event; NULL if it can. */

@@ -3,7 +3,15 @@
  *
  * The handler runs in the thread that touched the memory, in the middle of a
  * load or store of ours: no lock of the C library can be held there, and it
- * makes system calls only. When it returns, the load or store is tried again.
+ * makes system calls only. (signal-safety(7) doesn't list posix_fallocate and
+ * mmap; on Linux each is its system call.) When it returns, the load or store
+ * is tried again. Two threads may be here at once: both put the same back.
+ *
+ * The table is written under a lock and read without one, by the handler. A
+ * place that is free has `at` 0, and the rest of it is complete before `at` is
+ * set. To unmap what another thread still uses would be a mistake anyway.
+ *
+ * A child made by fork has the table, the descriptors and the handler, too.
  *
  * It needs _GNU_SOURCE for MAP_ANONYMOUS.
  */
@@ -59,7 +67,8 @@ static void on_sigbus(int sig, siginfo_t *info, void *context)
             return;
         }
     }
-    (void)sigaction(sig, &usual, NULL); /* tried again, it is the end */
+    (void)sigaction(sig, &usual, NULL);
+    (void)raise(sig); /* comes when we return: the end, as without us */
 }
 
 void guard_install(void)

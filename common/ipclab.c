@@ -97,7 +97,8 @@ static const struct command commands[] = {
      "  --json               as an array of objects\n"},
     {"clean", "", "remove what dead servers left", "", 0, 0, cmd_clean,
      "Lists every server name in the runtime folder; removes those whose\n"
-     "server is dead, never a live one's.\n\n"
+     "server is dead, never a live one's. The same of the folders that a\n"
+     "demo which was killed has left in $TMPDIR (without -t).\n\n"
      "  -t LIST              only these transports\n"},
     {"check", "FILE", "look for damage in a data file", "", 1, 1, cmd_check,
      "Reads a data file line by line and changes nothing. A server may have\n"
@@ -115,6 +116,13 @@ static const struct command commands[] = {
      "  -o, --output OUT     the copy (default FILE.repaired)\n\n"
      "Exit: 0 nothing was wrong and the copy is the same, 65 the copy lacks\n"
      "what was named (or: not a data file), 73 cannot make it, 75 in use\n"},
+    {"web", "", "the timetable as a page in your browser", "Q", 0, 0, cmd_web,
+     "Prints a link; who has it may see and change the timetable. Listens on\n"
+     "this machine only. Where no server runs it forks one, which serves all\n"
+     "five transports; beside a running one there is no pipe. The page shows\n"
+     "which way each request went, and switches between them.\n\n"
+     "  -t NAME              the way at first\n"
+     "  --port N             where to listen (default: any free port)\n"},
     {"demo", "", "a tour of about a minute", "X", 0, 0, cmd_demo,
      "Starts a server of its own with a data file of its own, shows the\n"
      "processes, one timetable over every transport, kill -9 and restart,\n"
@@ -152,7 +160,7 @@ static int print_help(const struct command *c)
         return CMD_OK;
     }
     puts("Usage: ipclab [options] COMMAND        ('ipclab COMMAND --help' says "
-         "more)\n");
+         "more)");
     for (size_t i = 0; i < COMMANDS; i++)
         printf("  %-10s %-16s %s\n", commands[i].name, commands[i].operands,
                commands[i].summary);
@@ -174,6 +182,7 @@ static const struct option long_options[] = {
     {"wait", required_argument, NULL, 'w'},
     {"count", required_argument, NULL, 'c'},
     {"output", required_argument, NULL, 'o'},
+    {"port", required_argument, NULL, 'Q'},
     {"help", no_argument, NULL, 'h'},
     {"version", no_argument, NULL, 'V'},
     {"timeout", required_argument, NULL, 'T'},
@@ -285,6 +294,10 @@ static int read_option(struct reading *r, int letter)
         if (!*optarg)
             return bad_value('D', optarg, "it names no file");
         cli->data = optarg;
+        break;
+    case 'Q':
+        code = read_number('Q', 65535, &v);
+        cli->port = (unsigned)v;
         break;
     case 'Y': return read_durability(&cli->no_sync);
     case 'o':

@@ -43,8 +43,8 @@ int rundir_open(const struct tp_opts *opts, bool make)
                       path);
     }
     fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0 && errno == ENOENT)
-        return -ENOENT;
+    if (fd < 0 && (errno == ENOENT || errno == EMFILE || errno == ENFILE))
+        return -errno; /* who calls says it better */
     if (fd < 0) {
         err = errno == ELOOP || errno == ENOTDIR ? -EACCES : -errno;
         return tp_why(opts, err, "'%s' is not a folder that can be used", path);
@@ -89,13 +89,62 @@ void rundir_object(char object[RUNDIR_OBJECT_MAX], int dir, const char *name)
              (unsigned)geteuid(), (unsigned)(hash ^ hash >> 32), name);
 }
 
-int rundir_unlink(int dir, const char *name, mode_t type)
+/* On Linux a message queue is a descriptor, too: mq_overview(7). */
+int rundir_ours(int fd)
+{
+    struct stat st;
+
+    if (fd < 0 || (fstat(fd, &st) == 0 && st.st_uid == geteuid()))
+        return fd;
+    close(fd);
+    errno = EACCES;
+    return -1;
+}
+
+int rundir_taken(const struct tp_opts *opts, int err)
+{
+    if (err != -EACCES && err != -EEXIST)
+        return err;
+    return tp_why(opts, err,
+                  "another user has this name; take another one (-n), or set "
+                  "XDG_RUNTIME_DIR to another folder");
+}
+
+int rundir_unlink(const struct tp_opts *opts, int dir, const char *name,
+                  mode_t type)
 {
     struct stat st;
 
     if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
         return errno == ENOENT ? 0 : -errno;
     if ((st.st_mode & S_IFMT) != type)
-        return -EEXIST;
+        return tp_why(opts, -EEXIST,
+                      "'%s' in the runtime folder is not a %s; move it away",
+                      name, type == S_IFIFO ? "FIFO" : "socket");
     return unlinkat(dir, name, 0) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+bool rundir_leads_to(int dir, const char *name, int fd)
+{
+    struct stat a, b;
+
+    return fstat(fd, &a) == 0 &&
+           fstatat(dir, name, &b, AT_SYMLINK_NOFOLLOW) == 0 &&
+           a.st_ino == b.st_ino && a.st_dev == b.st_dev;
+}
+
+int rundir_at(const struct tp_opts *opts, int dir, const char *name, char *path,
+              size_t cap)
+{
+    char folder[RUNDIR_PATH_MAX];
+
+    snprintf(folder, sizeof folder, "/proc/self/fd/%d", dir);
+    if (access(folder, F_OK) < 0 &&
+        (rundir_path(folder) < 0 || !rundir_leads_to(AT_FDCWD, folder, dir)))
+        return tp_why(opts, -EACCES, "'%s' isn't the folder that it was",
+                      folder);
+    if (snprintf(path, cap, "%s/%s", folder, name) < (int)cap)
+        return 0;
+    return tp_why(opts, -ENAMETOOLONG,
+                  "XDG_RUNTIME_DIR is too long a path where /proc is missing");
 }

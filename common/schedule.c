@@ -73,6 +73,26 @@ int event_title_check(const char *title, size_t len)
     return 0;
 }
 
+/* The spaces of Unicode (general category Zs). */
+static bool is_space(uint32_t c)
+{
+    return c == ' ' || c == 0xa0 || c == 0x1680 ||
+           (c >= 0x2000 && c <= 0x200a) || c == 0x202f || c == 0x205f ||
+           c == 0x3000;
+}
+
+bool event_title_blank(const char *title, size_t len)
+{
+    uint32_t c = ' ';
+
+    for (size_t at = 0, n; at < len && is_space(c); at += n) {
+        n = utf8_next(title + at, len - at, &c);
+        if (n == 0)
+            return false;
+    }
+    return is_space(c);
+}
+
 int event_times_check(int64_t start, int64_t end)
 {
     return start >= EVENT_TIME_MIN && start < end && end <= EVENT_TIME_MAX

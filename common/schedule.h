@@ -40,6 +40,11 @@ struct schedule;
  * bytes of valid UTF-8 without control characters (U+0000-001F, U+007F-009F). */
 int event_title_check(const char *title, size_t len);
 
+/* True when nothing can be seen of a title that is right otherwise: it has
+ * only spaces. No new event may have it; but data files from before that rule
+ * are as good as ever, so event_title_check accepts it. */
+bool event_title_blank(const char *title, size_t len);
+
 /* 0 when start and end may be an event's times, else -EDOM. */
 int event_times_check(int64_t start, int64_t end);
 

@@ -81,6 +81,8 @@ static enum wire_status do_change(struct job *job)
         title[rq->bytes_len] = '\0';
         ev.title = title;
         ev.title_len = (uint8_t)rq->bytes_len;
+        if (event_title_blank(title, rq->bytes_len))
+            return WIRE_BAD_TITLE;
     }
     if (rq->op == WIRE_ADD)
         err = store_add(job->st, rq->token, &ev, &res);

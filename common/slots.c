@@ -63,16 +63,6 @@ static int read_info(int fd, struct slots_info *info)
     return info->clients <= TP_CLIENTS_MAX ? 0 : -EPROTO;
 }
 
-/* True when the name still leads to the file that is open as fd. */
-static bool same_file(int dir, const char *file, int fd)
-{
-    struct stat a, b;
-
-    return fstat(fd, &a) == 0 &&
-           fstatat(dir, file, &b, AT_SYMLINK_NOFOLLOW) == 0 &&
-           a.st_ino == b.st_ino && a.st_dev == b.st_dev;
-}
-
 void slots_name(char name[SLOTS_FILE_MAX], const struct slots *s, int slot)
 {
     if (slot < 0)
@@ -96,6 +86,22 @@ static void lock_name(char file[SLOTS_FILE_MAX], const struct slots *s)
     snprintf(file, SLOTS_FILE_MAX, "%.50s.lock", s->stem);
 }
 
+/* Opens it: the descriptor, or -errno. A link isn't followed, wherever it may
+ * lead. */
+static int open_lock(const struct slots *s, const struct tp_opts *opts,
+                     int flags)
+{
+    char file[SLOTS_FILE_MAX];
+    int fd;
+
+    lock_name(file, s);
+    fd = openat(s->dir, file, O_RDWR | O_NOFOLLOW | O_CLOEXEC | flags, 0600);
+    if (fd < 0 && errno == ELOOP)
+        return tp_why(opts, -EACCES,
+                      "'%s' in the runtime folder is a link; remove it", file);
+    return fd < 0 ? -errno : fd;
+}
+
 /* The runtime folder and the names in it: 0 or -errno. */
 static int begin(struct slots *s, const struct tp_opts *opts,
                  const char *transport, bool make)
@@ -116,22 +122,21 @@ static int begin(struct slots *s, const struct tp_opts *opts,
  * name *while holding its byte 0*; so the other one either fails to lock, or
  * locks a file that has no name any more, sees that, and tries again.
  */
-static int try_serve(struct slots *s)
+static int try_serve(struct slots *s, const struct tp_opts *opts)
 {
     char file[SLOTS_FILE_MAX];
     struct stat st;
-    int fd, err;
+    int err, fd = open_lock(s, opts, O_CREAT);
 
-    lock_name(file, s);
-    fd = openat(s->dir, file, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
-        return -errno;
+        return fd;
+    lock_name(file, s);
     err = lock_byte(fd, SERVER_BYTE);
     if (err) {
         close(fd);
         return err == -EAGAIN || err == -EACCES ? -EADDRINUSE : err;
     }
-    if (!same_file(s->dir, file, fd) || fstat(fd, &st) < 0) {
+    if (!rundir_leads_to(s->dir, file, fd) || fstat(fd, &st) < 0) {
         close(fd);
         return 0;
     }
@@ -153,7 +158,7 @@ int slots_serve(struct slots *s, const struct tp_opts *opts,
     for (int i = 0; i < 100 && got == 0; i++) {
         got = begin(s, opts, transport, true);
         if (!got)
-            got = try_serve(s);
+            got = try_serve(s, opts);
         if (got == -ENOENT) /* who closed last has removed the folder */
             got = 0;
         if (got != 1)
@@ -216,14 +221,12 @@ int slots_join(struct slots *s, const struct tp_opts *opts,
                const char *transport, struct tp_client *base)
 {
     struct slots_info info = {0};
-    char file[SLOTS_FILE_MAX];
     int err = begin(s, opts, transport, false);
 
-    lock_name(file, s);
     if (!err)
-        s->fd = openat(s->dir, file, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+        s->fd = open_lock(s, opts, 0);
     if (!err)
-        err = s->fd < 0 ? -errno : read_info(s->fd, &info);
+        err = s->fd < 0 ? s->fd : read_info(s->fd, &info);
     if (!err && !slots_server_alive(s))
         err = -ENOENT;
     s->clients = info.clients;
@@ -335,7 +338,7 @@ bool slots_ours(const struct slots *s)
     char file[SLOTS_FILE_MAX];
 
     lock_name(file, s);
-    return same_file(s->dir, file, s->fd) ||
+    return rundir_leads_to(s->dir, file, s->fd) ||
            faccessat(s->dir, file, F_OK, 0) < 0; /* nobody serves */
 }
 

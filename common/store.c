@@ -11,37 +11,15 @@
  */
 #include "store.h"
 
-#include "bytes.h"
-#include "fnv.h"
 #include "journal.h"
+#include "tokens.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
 
 #define TOKENS_KEPT  65536 /* by compaction, beside those that never go */
 #define DEAD_ALLOWED 1000  /* dead lines that aren't worth a compaction */
-#define LINE_LEAST   64    /* bytes: no change has a shorter line */
-
-/* What became of a token. The revision that the change gave is its seq. */
-struct token {
-    uint64_t token; /* 0 = free place */
-    uint64_t seq;
-    uint32_t id;
-    unsigned op : 2;   /* add, update or remove */
-    unsigned sum : 30; /* of what an add asked for; 0 = not known */
-};
-
-/* Open addressing: a token stands at its hash or in the next free place. */
-struct tokens {
-    struct token *at;
-    size_t places; /* a power of two, or 0 */
-    size_t count;  /* at most half of the places */
-};
 
 struct store {
     pthread_mutex_t lock; /* guards all below, but for journal_commit */
@@ -52,67 +30,6 @@ struct store {
     uint32_t next_id; /* while opening: what the header keeps */
     size_t changes;   /* while opening: lines that aren't `done` */
 };
-
-/* ---- tokens ------------------------------------------------------------- */
-
-/* Where `token` stands, or the free place where it would. */
-static struct token *tokens_find(const struct tokens *t, uint64_t token)
-{
-    /* Tokens should be random, but a client may count: the product's upper
-     * half depends on all bits of the token. */
-    size_t i = (size_t)((token * 0x9e3779b97f4a7c15u) >> 32);
-
-    for (i &= t->places - 1; t->at[i].token != 0; i = (i + 1) & (t->places - 1))
-        if (t->at[i].token == token)
-            break;
-    return &t->at[i];
-}
-
-/* Make sure that one more token fits. */
-static int tokens_room(struct tokens *t)
-{
-    struct tokens bigger = {.places = t->places > 0 ? t->places * 2 : 1024,
-                            .count = t->count};
-
-    if (t->count < t->places / 2)
-        return 0;
-    bigger.at = calloc(bigger.places, sizeof *bigger.at);
-    if (bigger.at == NULL)
-        return -ENOMEM;
-    for (size_t i = 0; i < t->places; i++) {
-        if (t->at[i].token != 0)
-            *tokens_find(&bigger, t->at[i].token) = t->at[i];
-    }
-    free(t->at);
-    *t = bigger;
-    return 0;
-}
-
-/* There is room. False: it is known already. */
-static bool tokens_add(struct tokens *t, const struct token *token)
-{
-    struct token *place = tokens_find(t, token->token);
-
-    if (place->token != 0)
-        return false;
-    *place = *token;
-    t->count++;
-    return true;
-}
-
-/* A checksum of what an add asks for, never 0. An update needs none: who
- * repeats it may have looked at the event again, and found it changed. */
-static uint32_t sum_of(const struct event *ev)
-{
-    uint64_t h = fnv(FNV_START, ev->title, ev->title_len);
-    uint8_t times[16]; /* in one order of bytes: it is kept in the file */
-
-    put64(times, (uint64_t)ev->start);
-    put64(times + 8, (uint64_t)ev->end);
-    h = fnv(h, times, sizeof times);
-    h = (h ^ h >> 30 ^ h >> 60) & 0x3fffffff;
-    return h != 0 ? (uint32_t)h : 1;
-}
 
 /* ---- changes ------------------------------------------------------------ */
 
@@ -126,7 +43,7 @@ static int apply(struct store *st, const struct journal_record *rec)
 
     if (op == JOURNAL_ADD)
         token.sum =
-            (rec->op == JOURNAL_ADD ? sum_of(&ev) : rec->sum) & 0x3fffffff;
+            (rec->op == JOURNAL_ADD ? token_sum(&ev) : rec->sum) & 0x3fffffff;
     if (rec->token != 0 && !tokens_add(&st->tokens, &token))
         return -EBADMSG;
     ev.rev = rec->seq;
@@ -164,12 +81,9 @@ static int make_change(struct store *st, struct journal_record *rec,
 static int seen(const struct store *st, uint64_t token, enum journal_op op,
                 uint32_t id, uint32_t sum, struct store_result *res)
 {
-    const struct token *t;
+    const struct token *t = tokens_get(&st->tokens, token);
 
-    if (token == 0 || st->tokens.count == 0)
-        return 0;
-    t = tokens_find(&st->tokens, token);
-    if (t->token == 0)
+    if (token == 0 || t == NULL)
         return 0;
     if (t->op != op || (id != 0 && t->id != id) ||
         (sum != 0 && t->sum != 0 && t->sum != sum))
@@ -193,7 +107,7 @@ int store_add(struct store *st, uint64_t token, const struct event *ev,
 {
     struct journal_record rec = {
         .op = JOURNAL_ADD, .token = token, .event = *ev};
-    int err = seen(st, token, JOURNAL_ADD, 0, sum_of(ev), res);
+    int err = seen(st, token, JOURNAL_ADD, 0, token_sum(ev), res);
 
     if (err != 0)
         return err < 0 ? err : 0;
@@ -358,22 +272,29 @@ static int compact(struct store *st)
 
 /* ---- open and close ----------------------------------------------------- */
 
-/* One line of the file into memory. */
-static int replay(const struct journal_record *rec, void *arg)
+int store_replay(struct store *st, const struct journal_record *rec,
+                 uint32_t old_ids)
 {
-    struct store *st = arg;
     uint32_t id = rec->event.id;
     bool exists = schedule_get(st->schedule, id) != NULL;
     int err = tokens_room(&st->tokens);
 
     if (rec->op != JOURNAL_DONE)
         st->changes++;
-    /* In a compacted file the first line of an old event may be an update. */
     if ((rec->op == JOURNAL_ADD && exists) ||
-        (rec->op == JOURNAL_UPDATE && !exists && id >= st->next_id) ||
+        (rec->op == JOURNAL_UPDATE && !exists && id >= old_ids) ||
         (rec->op == JOURNAL_REMOVE && !exists))
         return -EBADMSG;
     return err == 0 ? apply(st, rec) : err;
+}
+
+/* One line of the file into memory. In a compacted file the first line of an
+ * old event may be an update. */
+static int replay(const struct journal_record *rec, void *arg)
+{
+    struct store *st = arg;
+
+    return store_replay(st, rec, st->next_id);
 }
 
 static struct store *new_store(void)
@@ -426,7 +347,7 @@ int store_open(struct store **out, const struct store_opts *opts)
 static void free_store(struct store *st)
 {
     schedule_free(st->schedule);
-    free(st->tokens.at);
+    tokens_free(&st->tokens);
     (void)pthread_mutex_destroy(&st->lock); /* nobody holds it any more */
     free(st);
 }
@@ -487,224 +408,4 @@ int store_commit(struct store *st, uint64_t seq)
 const char *store_fault(const struct store *st)
 {
     return st->journal != NULL ? journal_fault(st->journal) : NULL;
-}
-
-/* ---- a damaged file ----------------------------------------------------- */
-
-/* A look at a file under way: each good line goes into a store in memory. */
-struct survey {
-    struct store *st;
-    struct store_survey *out;
-    store_tell *tell;
-    void *arg;
-    struct journal_copy *copy; /* repair, second round; else NULL */
-    struct journal_line head;  /* its next_id and seq; 1 and 0 without one */
-    uint32_t next_id;          /* beyond all ids seen */
-    uint64_t seq;              /* the highest one seen */
-    bool some;                 /* at least one line is ours */
-};
-
-/* No more changes than these may have been in so many bytes. */
-static uint64_t most_changes(size_t len)
-{
-    return len / LINE_LEAST + 1;
-}
-
-static void tell_fault(struct survey *s, const struct store_damage *d)
-{
-    s->out->faults++;
-    s->out->dropped += d->text != NULL;
-    s->out->torn = d->torn;
-    if (d->text != NULL && !d->torn)
-        s->out->lost += most_changes(d->len);
-    if (s->tell != NULL)
-        s->tell(d, s->arg);
-}
-
-static void tell_missing(struct survey *s, const struct journal_line *line)
-{
-    char what[80];
-
-    if (line->missing == 1)
-        (void)snprintf(what, sizeof what, "a change before it is missing");
-    else
-        (void)snprintf(what, sizeof what,
-                       "%" PRIu64 " changes before it are missing",
-                       line->missing);
-    s->out->lost += line->missing;
-    tell_fault(s, &(struct store_damage){.line = line->number, .what = what});
-}
-
-/* A line that was found good, and makes sense behind those before it. */
-static void survey_keep(struct survey *s, const struct journal_line *line,
-                        const struct journal_record *rec)
-{
-    s->out->changes += rec->op != JOURNAL_DONE;
-    if (s->copy == NULL)
-        return;
-    if (rec->op == line->rec->op)
-        journal_copy_text(s->copy, line->text, line->len);
-    else
-        journal_copy_put(s->copy, rec);
-}
-
-/* Once a line is lost, an event may be changed or removed whose beginning was
- * in it. An update has all of it. What a removal leaves is its token. */
-static void survey_gap(struct survey *s, struct journal_record *rec)
-{
-    if (s->out->faults == 0)
-        return;
-    s->st->next_id = UINT32_MAX; /* replay: an update may come first */
-    if (rec->op != JOURNAL_REMOVE ||
-        schedule_get(s->st->schedule, rec->event.id) != NULL)
-        return;
-    rec->op = JOURNAL_DONE;
-    rec->was = JOURNAL_REMOVE;
-    rec->event.rev = rec->seq;
-}
-
-static int survey_record(struct survey *s, const struct journal_line *line)
-{
-    struct journal_record rec = *line->rec;
-    struct store_damage d = {
-        .line = line->number, .text = line->text, .len = line->len};
-    int err;
-
-    s->some = true;
-    if (line->missing > 0)
-        tell_missing(s, line);
-    if (rec.event.id >= s->next_id)
-        s->next_id = rec.event.id + 1;
-    if (rec.seq > s->seq)
-        s->seq = rec.seq;
-    survey_gap(s, &rec);
-    err = replay(&rec, s->st);
-    if (err == 0)
-        survey_keep(s, line, &rec);
-    if (err != -EBADMSG)
-        return err;
-    d.what = "it contradicts the lines before it";
-    tell_fault(s, &d);
-    return 0;
-}
-
-static int survey_line(const struct journal_line *line, void *arg)
-{
-    struct survey *s = arg;
-    struct store_damage d = {.line = line->number,
-                             .what = line->fault,
-                             .text = line->text,
-                             .len = line->len,
-                             .torn = line->torn};
-
-    if (line->rec != NULL)
-        return survey_record(s, line);
-    if (line->fault == NULL) { /* the head */
-        s->some = true;
-        s->head = *line;
-        s->next_id = s->st->next_id = line->next_id;
-        s->seq = line->seq;
-        return 0;
-    }
-    if (line->torn && s->out->holder != 0) {
-        s->out->writing = true; /* half of it is there by now */
-        return 0;
-    }
-    if (line->torn)
-        d.what = "unfinished, as a crash leaves it: nobody was told that this "
-                 "change was made, and the next start cuts it off";
-    tell_fault(s, &d);
-    return 0;
-}
-
-static int say_why(const struct store_opts *opts, int err, const char *why)
-{
-    if (opts->why != NULL && opts->why_cap > 0)
-        (void)snprintf(opts->why, opts->why_cap, "%s", why);
-    return err;
-}
-
-/* One round over the file. */
-static int survey_file(struct survey *s, const struct store_opts *opts)
-{
-    struct journal_opts jopts = {
-        .path = opts->path, .why = opts->why, .why_cap = opts->why_cap};
-    struct stat st;
-    int err;
-
-    *s->out = (struct store_survey){0};
-    s->head = (struct journal_line){.next_id = 1};
-    s->next_id = 1;
-    s->st = new_store();
-    if (s->st == NULL)
-        return -ENOMEM;
-    err = journal_scan(&jopts, survey_line, s, &s->out->holder);
-    if (err == 0 && !s->some && s->out->faults > s->out->torn)
-        err = say_why(opts, -EBADMSG, "it isn't a timetable's data file");
-    s->out->events = schedule_count(s->st->schedule);
-    s->out->bytes = stat(opts->path, &st) == 0 ? (uint64_t)st.st_size : 0;
-    free_store(s->st);
-    return err;
-}
-
-int store_check(const struct store_opts *opts, store_tell *tell, void *arg,
-                struct store_survey *out)
-{
-    struct survey s = {.out = out, .tell = tell, .arg = arg};
-
-    return survey_file(&s, opts);
-}
-
-/* Begin the copy. Of a file without damage it will be the same, byte by byte.
- * Else its head is a compaction's: numbers up to `seq` may be missing. */
-static int copy_begin(struct survey *s, const struct store_opts *opts,
-                      const char *to)
-{
-    uint64_t next_id = s->head.next_id, seq = s->head.seq;
-
-    if (s->out->faults > s->out->torn) {
-        next_id = s->next_id + s->out->lost;
-        seq = s->seq + s->out->lost;
-    }
-    if (next_id > EVENT_COUNT_MAX + 1)
-        next_id = EVENT_COUNT_MAX + 1;
-    return journal_copy_begin(&s->copy, opts->path, to, (uint32_t)next_id, seq);
-}
-
-/* The copy as it is now, beside what was said about the old file. */
-static int look_at_copy(const char *to, struct store_survey *out)
-{
-    struct store_survey copy;
-    int err = store_check(&(struct store_opts){.path = to}, NULL, NULL, &copy);
-
-    out->events = copy.events;
-    out->changes = copy.changes;
-    out->bytes = copy.bytes;
-    return err == 0 && copy.faults > 0 ? -EIO : err;
-}
-
-int store_repair(const struct store_opts *opts, const char *to,
-                 store_tell *tell, void *arg, struct store_survey *out)
-{
-    struct survey s = {.out = out, .arg = arg};
-    char why[48];
-    int err = survey_file(&s, opts), end;
-
-    if (err == 0 && out->holder != 0) {
-        (void)snprintf(why, sizeof why, "pid %ld holds the data file",
-                       out->holder);
-        err = say_why(opts, -EBUSY,
-                      out->holder > 0 ? why
-                                      : "another process holds the data file");
-    }
-    if (err == 0)
-        err = copy_begin(&s, opts, to);
-    if (err != 0)
-        return err;
-    s.tell = tell; /* the first round only counted */
-    err = survey_file(&s, opts);
-    end = journal_copy_finish(s.copy, err == 0);
-    if (err == 0)
-        err = end;
-    return err == 0 ? look_at_copy(to, out) : err;
 }

@@ -51,7 +51,7 @@ int tp_why(const struct tp_opts *opts, int err, const char *format, ...)
 {
     va_list ap;
 
-    if (opts->why && opts->why_cap) {
+    if (opts && opts->why && opts->why_cap) {
         va_start(ap, format);
         vsnprintf(opts->why, opts->why_cap, format, ap);
         va_end(ap);
@@ -93,6 +93,23 @@ static int complete(const struct transport *t, struct tp_opts *o)
     return 0;
 }
 
+/* The limit behind an error that any chapter can meet, where it hasn't said
+ * more itself. */
+static int explain(const struct tp_opts *o, int err)
+{
+    if (!o->why || !o->why_cap || o->why[0])
+        return err;
+    if (err == -EMFILE)
+        return tp_why(o, err,
+                      "this process has no descriptor left; raise "
+                      "RLIMIT_NOFILE (ulimit -n)");
+    if (err == -ENFILE)
+        return tp_why(o, err,
+                      "this machine has no descriptor left; raise "
+                      "/proc/sys/fs/file-max");
+    return err;
+}
+
 int tp_probe(const struct transport *t, char *why, size_t cap)
 {
     return t->probe ? t->probe(why, cap) : 0;
@@ -113,7 +130,7 @@ int tp_srv_open(const struct transport *t, struct tp_server **out,
         t->srv_close(*out);
         *out = NULL;
     }
-    return err;
+    return explain(&o, err);
 }
 
 int tp_cli_open(const struct transport *t, struct tp_client **out,
@@ -134,7 +151,7 @@ int tp_cli_open(const struct transport *t, struct tp_client **out,
     /* What cli_open didn't take out of it is other people's: kept, it would
      * hide a death. */
     tp_srv_drop(o.inherited);
-    return err;
+    return explain(&o, err);
 }
 
 /* ---- messages ----------------------------------------------------------- */

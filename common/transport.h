@@ -49,8 +49,8 @@
  *      -EADDRINUSE    srv_open: a live server has this name
  *      -EBUSY         cli_open: every client slot is taken
  *      -ENOTCONN      srv_recv: no client is left and none can come
- *      -EEXIST        srv_open: something else has our name in the runtime
- *                     folder, and it isn't ours to remove
+ *      -EEXIST        open: something else has our name, and it isn't ours to
+ *                     remove; opts.why says what
  *      -ENOSPC, -ENOBUFS, -EMFILE, -EACCES, -ENAMETOOLONG, -ENOMEM
  *                     open: the limit that was met; opts.why says which
  *      -ENOSYS        not written yet (an exercise)
@@ -278,8 +278,9 @@ static inline unsigned peer_slot(tp_peer p)
 /* Fills max_msg, depth and clients of a new handle from complete options. */
 void tp_srv_init(struct tp_server *srv, const struct tp_opts *opts);
 
-/* Writes the sentence of a failing open into opts->why (if
- * there is one) and returns `err`, so that `return tp_why(...)` reads well. */
+/* Writes the sentence of a failing open into opts->why (if there are options,
+ * and one is wanted) and returns `err`, so that `return tp_why(...)` reads
+ * well. */
 int tp_why(const struct tp_opts *opts, int err, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

@@ -260,7 +260,7 @@ int turns_open(struct turns *t)
 {
     t->ready = t->again = 0;
     t->extra = t->refresh = false;
-    t->last = 0;
+    t->order = (struct turn_order){0};
     t->epoll = epoll_create1(EPOLL_CLOEXEC);
     return t->epoll < 0 ? -errno : 0;
 }
@@ -312,11 +312,19 @@ static int begin_round(struct turns *t, int ms)
     return 0;
 }
 
-unsigned turn_after(uint64_t mask, unsigned last)
+unsigned turn_take(struct turn_order *o, uint64_t *mask)
 {
-    uint64_t above = last < 63 ? mask & (UINT64_MAX << (last + 1)) : 0;
+    unsigned first = (unsigned)__builtin_ctzll(*mask);
 
-    return (unsigned)__builtin_ctzll(above ? above : mask);
+    for (uint64_t left = *mask; left; left &= left - 1) {
+        unsigned i = (unsigned)__builtin_ctzll(left);
+
+        if (o->served[i] < o->served[first])
+            first = i;
+    }
+    o->served[first] = ++o->count;
+    *mask &= ~(UINT64_C(1) << first);
+    return first;
 }
 
 /* Takes the next number out of this round, or -1 when the round is over. */
@@ -329,9 +337,7 @@ static int take_turn(struct turns *t)
     }
     if (!t->ready || t->refresh)
         return -1;
-    t->last = turn_after(t->ready, t->last);
-    t->ready &= ~(UINT64_C(1) << t->last);
-    return (int)t->last;
+    return (int)turn_take(&t->order, &t->ready);
 }
 
 int turns_next(struct turns *t, struct wait *w)

@@ -124,9 +124,18 @@ void close_fd(int *fd);
 
 /* ---- many descriptors, one after the other ------------------------------- */
 
-/* Whose turn is it? The first bit of `mask` (which isn't 0) above bit `last`,
- * or the first of all when there is none above. */
-unsigned turn_after(uint64_t mask, unsigned last);
+/* Who was served when; all zero: nobody yet. */
+struct turn_order {
+    uint64_t count, served[TP_CLIENTS_MAX];
+};
+
+/*
+ * Whose turn is it? Takes out of *mask, which isn't 0, the bit that was served
+ * longest ago. To go round from bit to bit isn't the same: who comes in the
+ * middle of a round, too late for it, would see some of the others served in
+ * this round and, before its own turn, in the next one again.
+ */
+unsigned turn_take(struct turn_order *o, uint64_t *mask);
 
 #define TURNS_EXTRA TP_CLIENTS_MAX /* a number beside the slots: a listener */
 
@@ -141,7 +150,7 @@ struct turns {
     uint64_t again; /* next round, whatever epoll says */
     bool extra;     /* TURNS_EXTRA is ready */
     bool refresh;   /* it was served: there may be new numbers to ask for */
-    unsigned last;  /* number served last: the round goes on behind it */
+    struct turn_order order;
 };
 
 int turns_open(struct turns *t); /* 0 or -errno; call it after fork */

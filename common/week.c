@@ -579,7 +579,7 @@ int week_print(FILE *out, const struct event *events, size_t count,
     set_rows(&g);
     place_pieces(&g);
     set_columns(&g);
-    g.cells = calloc((size_t)(g.rows * g.width), sizeof *g.cells);
+    g.cells = calloc((size_t)g.rows * (size_t)g.width, sizeof *g.cells);
     if (g.cells) {
         draw_empty(&g);
         for (size_t i = 0; i < g.count; i++)

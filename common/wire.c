@@ -44,8 +44,8 @@ static const char *const sentences[WIRE_STATUS_END] = {
     [WIRE_BAD_VERSION] = "this version of the protocol is unknown here",
     [WIRE_BAD_OP] = "unknown operation",
     [WIRE_BAD_REQUEST] = "the request is malformed",
-    [WIRE_BAD_TITLE] = "a title needs 1 to 255 bytes of UTF-8 without "
-                       "control characters",
+    [WIRE_BAD_TITLE] = "a title needs 1 to 255 bytes of UTF-8, not only "
+                       "spaces and without control characters",
     [WIRE_BAD_TIME] = "the end must be after the start, and both within the "
                       "years 1 to 9999",
     [WIRE_NOT_FOUND] = "not found",

@@ -80,7 +80,8 @@ enum wire_status {
     WIRE_BAD_VERSION = 1, /* not version 1 */
     WIRE_BAD_OP = 2,      /* operation unknown */
     WIRE_BAD_REQUEST = 3, /* too short, too long, or a flag unknown */
-    WIRE_BAD_TITLE = 4,   /* empty, over-long, not UTF-8, control characters */
+    WIRE_BAD_TITLE = 4,   /* empty, over-long, not UTF-8, control characters,
+                             nothing but spaces */
     WIRE_BAD_TIME = 5,    /* end not after start, or year not 1..9999 */
     WIRE_NOT_FOUND = 6,   /* no event with this id */
     WIRE_CHANGED = 7,     /* the event's rev isn't the one given */

@@ -53,20 +53,22 @@ struct fifo_client {
 
 /* ---- helpers ------------------------------------------------------------ */
 
-/* Removes the FIFO of a slot (-1: the request FIFO). */
-static int remove_fifo(const struct slots *s, int slot)
+/* Removes the FIFO of a slot (-1: the request FIFO). opts: while opening. */
+static int remove_fifo(const struct slots *s, int slot,
+                       const struct tp_opts *opts)
 {
     char name[SLOTS_FILE_MAX];
 
     slots_name(name, s, slot);
-    return rundir_unlink(s->dir, name, S_IFIFO);
+    return rundir_unlink(opts, s->dir, name, S_IFIFO);
 }
 
 /* A new one in place of an old one, which may hold old messages. */
-static int make_fifo(const struct slots *s, int slot)
+static int make_fifo(const struct slots *s, int slot,
+                     const struct tp_opts *opts)
 {
     char name[SLOTS_FILE_MAX];
-    int err = remove_fifo(s, slot);
+    int err = remove_fifo(s, slot, opts);
 
     slots_name(name, s, slot);
     return err ? err : mkfifoat(s->dir, name, 0600) < 0 ? -errno : 0;
@@ -103,12 +105,12 @@ static int write_frame(struct wait_out *out, const struct cframe *f,
 /* ---- server ------------------------------------------------------------- */
 
 /* Removes every FIFO that can stand under our names. */
-static int remove_all(const struct slots *s)
+static int remove_all(const struct slots *s, const struct tp_opts *opts)
 {
     int err = 0;
 
     for (int i = -1; !err && i < TP_CLIENTS_MAX; i++)
-        err = remove_fifo(s, i);
+        err = remove_fifo(s, i, opts);
     return err;
 }
 
@@ -118,12 +120,12 @@ static int remove_all(const struct slots *s)
  * no writer at all, read(2) says end-of-file at once, again and again, until
  * the next client comes.
  */
-static int open_request(struct fifo_server *s)
+static int open_request(struct fifo_server *s, const struct tp_opts *opts)
 {
-    int err = remove_all(&s->slots);
+    int err = remove_all(&s->slots, opts);
 
     if (!err)
-        err = make_fifo(&s->slots, -1);
+        err = make_fifo(&s->slots, -1, opts);
     if (err)
         return err;
     s->request.fd = open_fifo(&s->slots, -1, O_RDONLY | O_NONBLOCK);
@@ -151,7 +153,7 @@ static int fifo_srv_open(struct tp_server **out, const struct tp_opts *opts)
     wait_policy_init(&s->policy, opts->wait);
     err = slots_serve(&s->slots, opts, "fifo");
     if (!err)
-        err = open_request(s);
+        err = open_request(s, opts);
     if (!err)
         err = slots_ready(&s->slots, &s->base);
     return err;
@@ -166,10 +168,11 @@ static ssize_t part(struct fifo_server *s, unsigned slot, tp_peer *from)
 }
 
 /*
- * The first message of a client: open its reply FIFO. O_NONBLOCK, because a
- * client that died in the meantime has left a FIFO without a reader, and open
- * would wait for one for ever; like this it says ENXIO. With both ends held
- * the name has done its work and is removed.
+ * The first message of a client, or a later one when there was no descriptor
+ * for the first: open its reply FIFO. O_NONBLOCK, because a client that died
+ * in the meantime has left a FIFO without a reader, and open would wait for
+ * one for ever; like this it says ENXIO. With both ends held the name has done
+ * its work and is removed.
  */
 static void meet(struct fifo_server *s, unsigned slot)
 {
@@ -177,7 +180,7 @@ static void meet(struct fifo_server *s, unsigned slot)
 
     s->reply[slot] = (struct wait_out){.fd = fd, .nonblock = true};
     if (fd >= 0 || fd == -ENXIO)
-        (void)remove_fifo(&s->slots, (int)slot); /* else when we close */
+        (void)remove_fifo(&s->slots, (int)slot, NULL); /* else at the end */
 }
 
 /* The next frame in the buffer: as srv_recv, -EAGAIN when there is none. */
@@ -197,7 +200,7 @@ static ssize_t next_request(struct fifo_server *s, tp_peer *from, void *buf,
         (void)cframe_take(&s->request, &f, NULL, 0);
         return met;
     }
-    if (met == 0)
+    if (s->reply[f.slot].fd < 0)
         meet(s, f.slot);
     *from = peer_of(f.slot, f.generation);
     return cframe_take(&s->request, &f, buf, cap);
@@ -266,7 +269,7 @@ static void fifo_srv_close(struct tp_server *srv)
     struct fifo_server *s = (struct fifo_server *)srv;
 
     if (s && slots_retire(&s->slots)) {
-        (void)remove_all(&s->slots); /* what can't be removed isn't ours */
+        (void)remove_all(&s->slots, NULL); /* what remains isn't ours */
         slots_close(&s->slots);
     }
     fifo_srv_drop(srv);
@@ -279,9 +282,9 @@ static void fifo_srv_close(struct tp_server *srv)
  * with ENXIO as long as nobody reads. Then the request FIFO, where ENXIO says
  * the same of the server.
  */
-static int open_both(struct fifo_client *c)
+static int open_both(struct fifo_client *c, const struct tp_opts *opts)
 {
-    int slot = (int)c->slots.slot, err = make_fifo(&c->slots, slot);
+    int slot = (int)c->slots.slot, err = make_fifo(&c->slots, slot, opts);
 
     if (err)
         return err;
@@ -308,7 +311,7 @@ static int fifo_cli_open(struct tp_client **out, const struct tp_opts *opts)
     c->request.fd = c->reply.fd = -1;
     wait_policy_init(&c->policy, opts->wait);
     err = slots_join(&c->slots, opts, "fifo", &c->base);
-    return err ? err : open_both(c);
+    return err ? err : open_both(c, opts);
 }
 
 static int fifo_cli_send(struct tp_client *cli, const void *buf, size_t len,
@@ -389,7 +392,7 @@ static void fifo_cli_close(struct tp_client *cli)
         return;
     /* The name is still there if the server never opened it. */
     if (c->slots.fd >= 0 && !c->met && slots_ours(&c->slots))
-        (void)remove_fifo(&c->slots, (int)c->slots.slot);
+        (void)remove_fifo(&c->slots, (int)c->slots.slot, NULL);
     close_fd(&c->reply.fd);
     close_fd(&c->request.fd);
     slots_drop(&c->slots); /* last: who gets the slot finds us gone */

@@ -78,7 +78,7 @@ static mqd_t open_queue(const struct slots *s, int slot, struct mq_attr *a)
 
     slots_object(name, s, slot);
     if (!a)
-        return mq_open(name, O_WRONLY | O_CLOEXEC);
+        return rundir_ours(mq_open(name, O_WRONLY | O_CLOEXEC));
     (void)mq_unlink(name); /* a dead owner's; the name is ours by our lock */
     return mq_open(name, O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600, a);
 }
@@ -187,9 +187,10 @@ static ssize_t hand_out(struct mqueue_server *s, tp_peer *from, void *buf,
     s->pending = 0;
     if (met < 0)
         return met;
-    if (met == 0) {
-        /* Its first message. Once both hold the reply queue, its name has done
-         * its work; without a name nothing can be left behind. */
+    if (s->reply[slot] == NONE) {
+        /* Its first message, or there was no descriptor until now. Once both
+         * hold the reply queue, its name has done its work; without a name
+         * nothing can be left behind. */
         s->reply[slot] = open_queue(&s->slots, (int)slot, NULL);
         if (s->reply[slot] != NONE)
             remove_queue(&s->slots, (int)slot); /* else when we close */
@@ -316,7 +317,8 @@ static int mqueue_cli_open(struct tp_client **out, const struct tp_opts *opts)
     if (c->reply == NONE)
         return mqueue_why(opts, errno);
     c->request = open_queue(&c->slots, -1, NULL);
-    return c->request == NONE ? -errno : slots_joined(&c->slots);
+    return c->request == NONE ? mqueue_why(opts, errno)
+                              : slots_joined(&c->slots);
 }
 
 static int mqueue_cli_send(struct tp_client *cli, const void *buf, size_t len,
@@ -362,12 +364,11 @@ static ssize_t mqueue_cli_recv(struct tp_client *cli, void *buf, size_t cap,
         if (left && n == -EAGAIN)
             return 0;
     }
-    if (n == 0)
-        return -EPROTO;
-    if (n > 0 && (size_t)n > cap)
+    if (n <= 0)
+        return n ? n : -EPROTO;
+    if ((size_t)n > cap)
         return -EMSGSIZE;
-    if (n > 0)
-        memcpy(buf, c->buf, (size_t)n);
+    memcpy(buf, c->buf, (size_t)n);
     return n;
 }
 

@@ -3,10 +3,14 @@
  */
 #include "quota.h"
 
+#include "rundir.h"
+
 #include <errno.h>
+#include <fcntl.h>
 #include <mqueue.h>
 #include <stdio.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #define USUAL_SIZE   8192 /* msgsize_max, unless somebody has changed it */
 #define USUAL_LENGTH 10   /* msg_max, likewise */
@@ -78,13 +82,22 @@ int mqueue_choose_size(const struct tp_opts *opts, size_t head, size_t *max_msg)
     return 0;
 }
 
+/* mq_open(3) says EMFILE for two limits; a file counts against one of them. */
+static bool has_descriptor(void)
+{
+    int fd = open("/", O_RDONLY | O_CLOEXEC);
+
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
+}
+
 int mqueue_why(const struct tp_opts *opts, int error)
 {
-    if (error == EMFILE)
+    if (error == EMFILE && has_descriptor())
         return tp_why(opts, -error,
-                      "no more memory for the queues of this user: raise "
-                      "RLIMIT_MSGQUEUE (ulimit -q) or close other queues; or "
-                      "no more descriptors (ulimit -n)");
+                      "no room for one more queue of this user; raise "
+                      "RLIMIT_MSGQUEUE (ulimit -q) or close other queues");
     if (error == ENOSPC)
         return tp_why(opts, -error,
                       "no more queues on this machine; raise "
@@ -93,5 +106,5 @@ int mqueue_why(const struct tp_opts *opts, int error)
         return tp_why(opts, -ENOBUFS,
                       "longer queues than this machine allows; raise "
                       "/proc/sys/fs/mqueue/msg_max");
-    return -error;
+    return rundir_taken(opts, -error);
 }

@@ -26,7 +26,8 @@ int mqueue_probe(char *why, size_t cap);
 int mqueue_choose_size(const struct tp_opts *opts, size_t head,
                        size_t *max_msg);
 
-/* The limit behind an errno of mq_open(3): -errno, and opts->why. */
+/* The limit of queues behind an errno of mq_open(3): -errno, and opts->why,
+ * which stays empty where it isn't one of queues. */
 int mqueue_why(const struct tp_opts *opts, int error);
 
 #endif

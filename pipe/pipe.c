@@ -117,22 +117,25 @@ static int pipe_srv_open(struct tp_server **out, const struct tp_opts *opts)
  * ends must go now: while we hold a write end of a request pipe ourselves,
  * read(2) on it never says end-of-file, and no client's death is seen
  * (pipe(7): EOF comes when *all* descriptors for the write end are closed).
- * The epoll set is made now because fork would share it.
+ * The epoll set is made now because fork would share it; and after that, so
+ * that there is a descriptor for it.
  */
 static int start(struct pipe_server *s)
 {
     int err;
 
+    for (unsigned i = 0; i < s->base.clients; i++) {
+        close_fd(&s->channel[i].cli_in);
+        close_fd(&s->channel[i].cli_out);
+    }
     err = turns_open(&s->turns);
     for (unsigned i = 0; !err && i < s->base.clients; i++) {
-        struct pipe_channel *ch = &s->channel[i];
+        int in = s->channel[i].conn.in;
 
-        close_fd(&ch->cli_in);
-        close_fd(&ch->cli_out);
         if (s->policy.how != TP_BLOCK)
-            err = wait_set_nonblock(ch->conn.in, true);
+            err = wait_set_nonblock(in, true);
         if (!err)
-            err = turns_add(&s->turns, ch->conn.in, i);
+            err = turns_add(&s->turns, in, i);
     }
     if (err)
         turns_close(&s->turns);

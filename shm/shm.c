@@ -45,6 +45,7 @@
  * Read shm_overview(7), sem_overview(7), futex(7).
  */
 #include "box.h"
+#include "guard.h"
 #include "slots.h"
 #include "wait.h"
 
@@ -73,7 +74,7 @@ struct shm_server {
     struct shm_head *head; /* the mapping, owned */
     size_t size;           /* its bytes */
     uint64_t ready;        /* bits taken from `rung`, still to look at */
-    unsigned last;         /* slot served last: go on behind it */
+    struct turn_order order;
     uint64_t ticket[TP_CLIENTS_MAX]; /* of the last request of each slot */
 };
 
@@ -127,7 +128,7 @@ static int map_segment(struct shm_head **head, const struct slots *s,
     slots_object(name, s, -1);
     if (flags & O_CREAT)
         (void)shm_unlink(name); /* a dead server's; the name is ours */
-    fd = shm_open(name, O_RDWR | flags, 0600);
+    fd = rundir_ours(shm_open(name, O_RDWR | flags, 0600));
     if (fd < 0)
         return -errno;
     while ((err = -posix_fallocate(fd, 0, (off_t)size)) == -EINTR)
@@ -136,10 +137,13 @@ static int map_segment(struct shm_head **head, const struct slots *s,
         p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (p == MAP_FAILED)
         err = -errno;
-    else
-        *head = p;
-    close(fd); /* a mapping doesn't need its descriptor: mmap(2) */
-    return err;
+    if (err) {
+        close(fd);
+        return err;
+    }
+    guard_add(p, size, fd); /* with the descriptor: see guard.h */
+    *head = p;
+    return 0;
 }
 
 /* ---- server ------------------------------------------------------------- */
@@ -148,17 +152,14 @@ static int make_segment(struct shm_server *s, const struct tp_opts *opts)
 {
     int err = map_segment(&s->head, &s->slots, s->size, O_CREAT | O_EXCL);
 
-    if (err)
+    if (err == -ENOSPC)
         return tp_why(opts, err,
                       "a segment of %zu bytes doesn't fit into /dev/shm; make "
                       "it larger (docker: --shm-size) or serve fewer clients",
                       s->size);
-    if (sem_init(&s->head->doorbell, 1, 0) < 0)
-        return -errno;
-    for (unsigned i = 0; i < opts->clients; i++)
-        if (sem_init(&box_of(s->head, opts->max_msg, i, REPLY)->bell, 1, 0) < 0)
-            return -errno;
-    return 0;
+    if (!err && sem_init(&s->head->doorbell, 1, 0) < 0)
+        err = -errno;
+    return rundir_taken(opts, err);
 }
 
 static int shm_srv_open(struct tp_server **out, const struct tp_opts *opts)
@@ -208,11 +209,9 @@ static ssize_t next_request(struct shm_server *s, tp_peer *from, void *buf,
 {
     for (int round = 0;; round++) {
         while (s->ready &= UINT64_MAX >> (64 - s->base.clients)) {
-            ssize_t n;
+            unsigned slot = turn_take(&s->order, &s->ready);
+            ssize_t n = look_at(s, slot, from, buf, cap);
 
-            s->last = turn_after(s->ready, s->last);
-            s->ready &= ~(UINT64_C(1) << s->last);
-            n = look_at(s, s->last, from, buf, cap);
             if (n != -EAGAIN)
                 return n;
         }
@@ -224,14 +223,24 @@ static ssize_t next_request(struct shm_server *s, tp_peer *from, void *buf,
     }
 }
 
-/* Nobody rang: look at every slot, for a hint that was lost; then for a client
- * that has left. As srv_recv; -EAGAIN when there is nothing. */
+/*
+ * Nobody rang: look at every slot, for a hint that was lost; then for a client
+ * that has left. As srv_recv; -EAGAIN when there is nothing.
+ *
+ * The doorbell is made new first: a client may have scribbled over it, and from
+ * then on posts wake nobody, or no wait sleeps. Only the server waits for it,
+ * and not now. POSIX doesn't say what becomes of a post at this very moment. On
+ * Linux it may be lost: so its request is looked for after this, and the fence
+ * keeps the order.
+ */
 static ssize_t look_about(struct shm_server *s, tp_peer *from, void *buf,
                           size_t cap)
 {
     int dead;
     ssize_t n;
 
+    (void)sem_init(&s->head->doorbell, 1, 0); /* it has worked before */
+    atomic_thread_fence(memory_order_seq_cst);
     s->ready = UINT64_MAX;
     n = next_request(s, from, buf, cap);
     if (n != -EAGAIN)
@@ -296,7 +305,7 @@ static void shm_srv_drop(struct tp_server *srv)
     if (!s)
         return;
     if (s->head)
-        munmap(s->head, s->size);
+        guard_unmap(s->head, s->size);
     slots_drop(&s->slots);
     free(s);
 }
@@ -332,11 +341,11 @@ static int shm_cli_open(struct tp_client **out, const struct tp_opts *opts)
     c->ticket = c->taken = (uint64_t)c->slots.generation << TICKET_BITS;
     err = map_segment(&c->head, &c->slots, c->size, 0);
     if (err)
-        return err;
+        return rundir_taken(opts, err);
     c->request = box_of(c->head, c->base.max_msg, c->slots.slot, REQUEST);
     c->reply = box_of(c->head, c->base.max_msg, c->slots.slot, REPLY);
-    while (sem_trywait(&c->reply->bell) == 0)
-        ; /* what was posted for an earlier client of this slot */
+    (void)sem_init(&c->reply->bell, 1, 0); /* whatever an earlier client of this
+                                             slot has left there; as above */
     return slots_joined(&c->slots);
 }
 
@@ -390,7 +399,7 @@ static void shm_cli_close(struct tp_client *cli)
     if (!c)
         return;
     if (c->head)
-        munmap(c->head, c->size);
+        guard_unmap(c->head, c->size);
     slots_drop(&c->slots); /* last: who gets the slot finds us gone */
     free(c);
 }

@@ -46,7 +46,7 @@ struct socket_server {
     struct tp_server base;
     struct wait_policy policy;
     struct slots slots; /* who may serve, and how many may come */
-    struct turns turns; /* from the first srv_recv on */
+    struct turns turns; /* empty until the first srv_recv */
     int listener;       /* owned */
     bool listening;     /* it is among the turns */
     struct socket_peer peer[];
@@ -62,19 +62,28 @@ struct socket_client {
 
 /* ---- helpers ------------------------------------------------------------ */
 
-/* The address of our name; sun_path has room for 107 bytes only. */
+/*
+ * The address of our name in the folder that slots.c has open and checked.
+ * bind(2) and connect(2) have no -at form: the path goes through /proc, and so
+ * fits into sun_path, which has room for 107 bytes only.
+ */
 static int address(struct sockaddr_un *a, const struct slots *s,
                    const struct tp_opts *opts)
 {
-    char dir[RUNDIR_PATH_MAX];
-
     *a = (struct sockaddr_un){.sun_family = AF_UNIX};
-    if (rundir_path(dir) == 0 &&
-        snprintf(a->sun_path, sizeof a->sun_path, "%s/%s", dir, s->stem) <
-            (int)sizeof a->sun_path)
-        return 0;
-    return tp_why(opts, -ENAMETOOLONG,
-                  "XDG_RUNTIME_DIR is too long a path for a socket");
+    return rundir_at(opts, s->dir, s->stem, a->sun_path, sizeof a->sun_path);
+}
+
+/* Only our own user may talk to us, and we to him: SO_PEERCRED is what the
+ * kernel noted when the other side called connect(2) or listen(2), so it can't
+ * be forged. */
+static bool is_ours(int fd)
+{
+    struct ucred who;
+    socklen_t len = sizeof who;
+
+    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) == 0 &&
+           who.uid == geteuid();
 }
 
 /* SO_RCVTIMEO or SO_SNDTIMEO; ms < 0 = none: 0 or -errno. */
@@ -100,7 +109,7 @@ static int make_listener(struct socket_server *s, const struct tp_opts *opts)
     int err = address(&a, &s->slots, opts);
 
     if (!err)
-        err = rundir_unlink(s->slots.dir, s->slots.stem, S_IFSOCK);
+        err = rundir_unlink(opts, s->slots.dir, s->slots.stem, S_IFSOCK);
     if (err)
         return err;
     s->listener =
@@ -112,7 +121,7 @@ static int make_listener(struct socket_server *s, const struct tp_opts *opts)
         bind(s->listener, (struct sockaddr *)&a, sizeof a) < 0 ||
         listen(s->listener, TP_CLIENTS_MAX) < 0)
         return -errno;
-    return 0;
+    return turns_open(&s->turns); /* now: once we serve, it mustn't fail */
 }
 
 static int socket_srv_open(struct tp_server **out, const struct tp_opts *opts)
@@ -154,24 +163,13 @@ static int add_peer(struct socket_server *s, unsigned i, int fd)
     return err ? err : frame_open(&s->peer[i].conn, fd, fd, s->base.max_msg);
 }
 
-/* Only our own user may talk to us: SO_PEERCRED is what the kernel noted when
- * the other side called connect(2), so it can't be forged. */
-static bool is_ours(int fd)
-{
-    struct ucred who;
-    socklen_t len = sizeof who;
-
-    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) == 0 &&
-           who.uid == geteuid();
-}
-
-/* Watch the listener, unless every place is taken. The epoll set is made here
- * and not in srv_open: fork would share it. */
+/* Watch the listener, unless every place is taken. Not in srv_open: fork shares
+ * the epoll set, so only who serves may add to it. */
 static int watch_listener(struct socket_server *s)
 {
-    int err = s->turns.epoll < 0 ? turns_open(&s->turns) : 0;
+    int err = 0;
 
-    if (!err && !s->listening && free_place(s) < s->base.clients) {
+    if (!s->listening && free_place(s) < s->base.clients) {
         err = turns_add(&s->turns, s->listener, TURNS_EXTRA);
         s->listening = !err;
     }
@@ -271,8 +269,8 @@ static void socket_srv_close(struct tp_server *srv)
     struct socket_server *s = (struct socket_server *)srv;
 
     if (s && slots_retire(&s->slots)) {
-        (void)rundir_unlink(s->slots.dir, s->slots.stem, S_IFSOCK); /* gone
-                                                        already is as good */
+        /* Gone already is as good. */
+        (void)rundir_unlink(NULL, s->slots.dir, s->slots.stem, S_IFSOCK);
         slots_close(&s->slots);
     }
     socket_srv_drop(srv);
@@ -300,6 +298,8 @@ static int connect_to(const struct slots *s, const struct tp_opts *opts)
         err = errno == EAGAIN         ? -ETIMEDOUT
               : errno == ECONNREFUSED ? -ENOENT
                                       : -errno;
+    if (!err && !is_ours(fd))
+        err = rundir_taken(opts, -EACCES);
     if (!err)
         err = set_timeout(fd, SO_SNDTIMEO, -1);
     if (!err)

@@ -703,7 +703,7 @@ static void bereaved_client(struct world *w, struct tp_client *c, unsigned i)
 {
     /* The kernel itself must tell, without any deadline, if it is promised. */
     int ms = w->p->t->caps & TP_HANGUP ? -1 : 2 * LONG_MS;
-    uint8_t buf[16];
+    uint8_t buf[16] = {0};
     int64_t start;
     int err = 0;
 
@@ -746,7 +746,7 @@ static void server_killed(const struct param *p)
 
 static void impatient_client(struct world *w, struct tp_client *c, unsigned i)
 {
-    uint8_t buf[16];
+    uint8_t buf[16] = {0};
     int64_t start;
     ssize_t n;
 

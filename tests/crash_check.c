@@ -55,7 +55,7 @@ static void others_go_on(const struct scene *s)
 static void slot_comes_back(const struct scene *s)
 {
     enum request request = s->cell->step->request;
-    bool spoke = request == SENT || request == ANSWERED;
+    int spoke = request == SENT || request == ANSWERED;
 
     if (s->t->caps & TP_NAMED) {
         EXPECT_INT(0, s->filled);

@@ -19,16 +19,16 @@
 /* ---- the shim ----------------------------------------------------------- */
 
 const char *const call_names[CALLS] = {
-    "no call",   "open",   "write", "pwrite", "fdatasync", "fsync",
-    "ftruncate", "rename", "link",  "unlink", "fchmod",    "fchown"};
+    "no call",   "open",   "read", "write",  "pwrite", "fdatasync", "fsync",
+    "ftruncate", "rename", "link", "unlink", "fchmod", "fchown"};
 
 const char *const how_names[HOWS] = {"passed",
                                      "killed before it",
                                      "killed half-way through it",
                                      "killed after it",
                                      "failed",
-                                     "half written",
-                                     "half written, then full",
+                                     "half done",
+                                     "half done, then full",
                                      "replaced after it"};
 
 struct board *board;
@@ -124,6 +124,8 @@ SHIM(CALL_FCHOWN, fchown, (int fd, uid_t uid, gid_t gid), (fd, uid, gid))
 
 int __real_open(const char *name, int flags, ...);
 int __wrap_open(const char *name, int flags, ...);
+ssize_t __real_read(int fd, void *bytes, size_t n);
+ssize_t __wrap_read(int fd, void *bytes, size_t n);
 ssize_t __real_write(int fd, const void *bytes, size_t n);
 ssize_t __wrap_write(int fd, const void *bytes, size_t n);
 ssize_t __real_pwrite(int fd, const void *bytes, size_t n, off_t at);
@@ -176,6 +178,19 @@ static void swap_files(void)
 
     snprintf(other, sizeof other, "%s.other", path);
     (void)__real_rename(other, path); /* who looks will see */
+}
+
+ssize_t __wrap_read(int fd, void *bytes, size_t n)
+{
+    enum how how = PASS;
+
+    if (shim_on && is_file(fd))
+        how = strike(CALL_READ);
+    if (fails(how))
+        return -1;
+    if (n > 1 && (how == SHORT || how == SHORT_FULL))
+        n /= 2;
+    return after(how, (int)__real_read(fd, bytes, n));
 }
 
 ssize_t __wrap_write(int fd, const void *bytes, size_t n)
@@ -286,7 +301,8 @@ void spill(const char *name, const char *bytes, size_t len)
 void remove_files(void)
 {
     static const char *const suffixes[] = {
-        "", ".lock", ".new", ".before", ".other", ".repaired", ".repaired.new"};
+        "",       ".lock",     ".compacting",  ".before",
+        ".other", ".repaired", ".repaired.new"};
     char buf[300];
 
     for (size_t i = 0; i < LEN(suffixes); i++)

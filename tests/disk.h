@@ -4,7 +4,7 @@
  * What test_durability, test_repair and test_rounds share. The store and the
  * server are the real ones. The programs are linked with -Wl,--wrap for the
  * calls that change files: open, write, pwrite, fdatasync, fsync, ftruncate,
- * rename, link, unlink, fchmod, fchown. So each of them comes through disk.c
+ * rename, link, unlink, fchmod, fchown; and for read, of files only. So each of them comes through disk.c
  * first, which counts it, and at the Nth one kills the process or gives an
  * error. That is an own shim instead of strace's fault injection: it needs no
  * tracer, it can stop half-way through a write, and it knows what a power loss
@@ -16,7 +16,7 @@
 #include "client.h"
 #include "cmd.h"
 #include "harness.h"
-#include "store.h"
+#include "store_check.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
@@ -32,6 +32,7 @@
 enum call {
     CALL_NONE,
     CALL_OPEN,
+    CALL_READ,
     CALL_WRITE,
     CALL_PWRITE,
     CALL_FDATASYNC,
@@ -52,7 +53,7 @@ enum how {
     DIE_HALF, /* a write: half of its bytes are in the file */
     DIE_AFTER,
     FAIL,       /* -1 and an errno, and nothing was done */
-    SHORT,      /* a write: half of its bytes, as it says itself */
+    SHORT,      /* a read, a write: half of its bytes, as it says itself */
     SHORT_FULL, /* the same, and for the rest there is no room */
     SWAP,       /* a write: then NAME.other gets the data file's name */
     HOWS

@@ -210,7 +210,7 @@ static bool forge_fifo(const struct transport *t, size_t n)
     }
     len = cframe_put(frame, &f, "forged");
     if (n == NOBODIES) /* the honest client's own, but damaged */
-        frame[len - 1] ^= 1;
+        frame[CFRAME_HEAD] ^= 1;
     raw_write(t, frame, len);
     return true;
 }

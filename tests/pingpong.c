@@ -84,7 +84,7 @@ static void remove_names(void)
     (void)rmdir(me.folder);
 }
 
-static void give_up(const char *what)
+static _Noreturn void give_up(const char *what)
 {
     (void)fprintf(stderr, "pingpong: %s: %s\n", what, strerror(errno));
     if (me.child > 0)

@@ -132,11 +132,12 @@ static long cpu_ms(void)
            (u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1000;
 }
 
-/* What a wait of 100 ms should have burnt since `before`. */
+/* What a wait of 100 ms should have burnt since `before`. Who sleeps needs some
+ * tenths of one; who spins gets what a busy machine leaves it. */
 static void check_cpu(const struct param *p, long before)
 {
     long used = cpu_ms() - before;
-    bool ok = p->wait == TP_SPIN ? used > 10 : used < 50;
+    bool ok = p->wait == TP_SPIN ? used > 2 : used < 50;
 
     harness_check(ok, false, __FILE__, __LINE__,
                   "100 ms of waiting took %ld ms of CPU time", used);
@@ -673,7 +674,7 @@ static void shm_full(const struct param *p)
     struct tp_server *srv = NULL;
 
     if (unshare(CLONE_NEWNS) < 0 ||
-        mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+        mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) < 0 ||
         mount("none", "/dev/shm", "tmpfs", 0, "size=1m") < 0) {
         harness_skip("no right to mount a small /dev/shm");
         return;

@@ -113,8 +113,8 @@ static void as_user(uid_t uid, job *run, const struct param *p)
     EXPECT_INT(0, status);
 }
 
-/* False, and the case is skipped, when we can't be two users. */
-static bool two_users(void)
+/* We can be two users. (In a namespace of its own, root often can't.) */
+static bool can_be_two(void)
 {
     pid_t pid = geteuid() ? -1 : fork();
     int status = -1;
@@ -123,9 +123,17 @@ static bool two_users(void)
         _exit(!become(STRANGER));
     if (pid > 0)
         waitpid(pid, &status, 0);
-    if (status != 0)
-        harness_skip("only root can be a second user");
     return status == 0;
+}
+
+/* The same; when we can't, the case is skipped. */
+static bool two_users(void)
+{
+    bool can = can_be_two();
+
+    if (!can)
+        harness_skip("only root can be a second user");
+    return can;
 }
 
 /* Let others come as far as our folder. */
@@ -409,7 +417,7 @@ static void connected(const struct param *p)
 
 /* Folder and socket are both open, as if by mistake: the kernel still says who
  * it is (SO_PEERCRED). */
-static void peer_credentials(const struct param *p)
+static void client_credentials(const struct param *p)
 {
     struct world w = {0};
     struct tp_client *c;
@@ -482,7 +490,7 @@ static void folders(const struct param *p)
     under("run/ipclab", path);
     open_folder(p, path);
     linked_folder(p, path);
-    if (geteuid() == 0)
+    if (can_be_two())
         foreign_folder(p, path);
     expect_service(p);
 }
@@ -508,20 +516,39 @@ int __wrap_fstat(int fd, struct stat *st)
     return r;
 }
 
-/* A folder that looks like ours, with a listener and a FIFO in it. */
-static int make_impostor(void)
+/* A socket with this name; its descriptor. */
+static int make_socket(const char *path)
 {
     struct sockaddr_un a = {.sun_family = AF_UNIX};
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+    snprintf(a.sun_path, sizeof a.sun_path, "%.100s", path);
+    REQUIRE(fd >= 0 && bind(fd, (struct sockaddr *)&a, sizeof a) == 0);
+    return fd;
+}
+
+/* A folder that looks like ours, with a listener and a FIFO in it. */
+static int make_impostor(void)
+{
     char path[300];
+    int fd;
 
     REQUIRE_INT(0, mkdir(under("impostor", path), 0777));
     REQUIRE_INT(0, mkfifo(under("impostor/default.fifo", path), 0666));
-    snprintf(a.sun_path, sizeof a.sun_path, "%.100s",
-             under("impostor/default.socket", path));
-    REQUIRE(fd >= 0 && bind(fd, (struct sockaddr *)&a, sizeof a) == 0);
+    fd = make_socket(under("impostor/default.socket", path));
     REQUIRE_INT(0, listen(fd, 5));
     return fd;
+}
+
+/* In our own folder: what a dead server has left. */
+static void make_stale(const struct param *p)
+{
+    char path[300];
+
+    if (!strcmp(p->t->name, "fifo"))
+        REQUIRE_INT(0, mkfifo(in_folder("default.fifo", path), 0600));
+    if (!strcmp(p->t->name, "socket"))
+        close(make_socket(in_folder("default.socket", path)));
 }
 
 /* Nobody came to the impostor, and nothing was put into its folder. */
@@ -562,8 +589,8 @@ static void swapped_for_client(const struct param *p)
     world_stop_server(&w);
 }
 
-/* The server makes its names in the folder that it has checked, and there
- * they are found when the folder has its own name again. */
+/* The server removes old names and makes its own in the folder that it has
+ * checked, and there they are found when the folder has its name again. */
 static void swapped_for_server(const struct param *p)
 {
     struct tp_server *srv = NULL;
@@ -573,6 +600,7 @@ static void swapped_for_server(const struct param *p)
     int listener = make_impostor();
 
     REQUIRE_INT(0, mkdir(under("run/ipclab", path), 0700));
+    make_stale(p);
     swap = path;
     EXPECT_INT(0, tp_srv_open(p->t, &srv, &o));
     REQUIRE(!swap);
@@ -665,7 +693,7 @@ static char *taken; /* the name that the stranger takes */
 
 static void take_queue(const struct param *p)
 {
-    struct mq_attr a = {.mq_maxmsg = 1, .mq_msgsize = 16};
+    struct mq_attr a = {.mq_maxmsg = 3, .mq_msgsize = 16}; /* room for ours */
     mqd_t q;
 
     (void)p;
@@ -784,6 +812,142 @@ static void squatter(const struct param *p)
     munmap(taken, RUNDIR_OBJECT_MAX);
 }
 
+/* The server holds its queue or segment, and somebody else has its name by now
+ * (as he could when it closes): a client says whose it is, and uses nothing. */
+static void stolen_requests(const struct param *p)
+{
+    bool queue = !strcmp(p->t->name, "mqueue");
+    struct tp_server *srv = NULL;
+    struct tp_client *c = NULL;
+    struct tp_opts o = opts();
+
+    if (!two_users())
+        return;
+    taken = requests;
+    name_requests(p);
+    REQUIRE_INT(0, tp_srv_open(p->t, &srv, &o));
+    REQUIRE_INT(0, queue ? mq_unlink(taken) : shm_unlink(taken));
+    as_user(STRANGER, queue ? take_queue : take_segment, p);
+    EXPECT_INT(-EACCES, tp_cli_open(p->t, &c, &o));
+    EXPECT(strstr(why, "another user"));
+    as_user(STRANGER, queue ? leave_queue : leave_segment, p);
+    tp_srv_close(srv);
+}
+
+/* A client has asked and left, and with it the name of its reply queue: the
+ * answer doesn't go to whoever has that name now. */
+static void stolen_replies(const struct param *p)
+{
+    struct tp_server *srv = NULL;
+    struct tp_client *c = NULL;
+    struct tp_opts o = opts();
+    char buf[16];
+    tp_peer from;
+
+    if (!two_users())
+        return;
+    taken = replies;
+    name_replies(p);
+    REQUIRE_INT(0, tp_srv_open(p->t, &srv, &o));
+    REQUIRE_INT(0, tp_cli_open(p->t, &c, &o));
+    EXPECT_INT(0, tp_cli_send(c, "ours", 4, LONG_MS));
+    tp_cli_close(c);
+    as_user(STRANGER, take_queue, p);
+    EXPECT_INT(4, tp_srv_recv(srv, &from, buf, sizeof buf, LONG_MS));
+    EXPECT_INT(-EPIPE, tp_srv_send(srv, from, "secret", 6, TP_SEND_MS));
+    as_user(STRANGER, leave_queue, p);
+    tp_srv_close(srv);
+}
+
+/* ---- the way to the socket ------------------------------------------------------ */
+
+/* A listener of the stranger's under our name. What counts is who calls
+ * listen(2). */
+static int foreign_listener(void)
+{
+    char path[300];
+    int fd;
+
+    REQUIRE_INT(0, unlink(in_folder("default.socket", path)));
+    fd = make_socket(path);
+    REQUIRE_INT(0, seteuid(STRANGER));
+    EXPECT_INT(0, listen(fd, 5));
+    REQUIRE_INT(0, seteuid(0));
+    return fd;
+}
+
+/* SO_PEERCRED from the other side: a client tells a stranger nothing. */
+static void server_credentials(const struct param *p)
+{
+    struct tp_server *srv = NULL;
+    struct tp_client *c = NULL;
+    struct tp_opts o = opts();
+    char buf[16];
+    int listener, fd;
+
+    if (!two_users())
+        return;
+    REQUIRE_INT(0, tp_srv_open(p->t, &srv, &o));
+    listener = foreign_listener();
+    EXPECT_INT(-EACCES, tp_cli_open(p->t, &c, &o));
+    EXPECT(strstr(why, "another user"));
+    fd = accept(listener, NULL, NULL);
+    EXPECT(fd >= 0);
+    EXPECT_INT(0, read(fd, buf, sizeof buf)); /* came, saw, and left */
+    close(fd);
+    close(listener);
+    tp_srv_close(srv);
+}
+
+/* XDG_RUNTIME_DIR becomes a folder with a name of n bytes. */
+static void long_folder(size_t n)
+{
+    char path[300], name[160] = "";
+
+    memset(name, 'x', n);
+    REQUIRE(mkdir(under(name, path), 0700) == 0);
+    setenv("XDG_RUNTIME_DIR", path, 1);
+}
+
+/* A path that doesn't fit into sun_path, but leads to the runtime folder. */
+static void long_path(const struct param *p)
+{
+    long_folder(150);
+    expect_service(p);
+}
+
+/*
+ * Where /proc is missing, the socket's path is the folder's own. It is refused
+ * when it is too long, or leads to another folder than the one that has been
+ * checked.
+ */
+static void no_proc(const struct param *p)
+{
+    struct tp_server *srv = NULL;
+    struct tp_opts o = opts();
+    char path[300];
+    int listener;
+
+    if (unshare(CLONE_NEWNS) < 0 ||
+        mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+        mount("none", "/proc", "tmpfs", 0, "size=1m") < 0) {
+        harness_skip("no right to hide /proc");
+        return;
+    }
+    expect_service(p);
+    listener = make_impostor();
+    REQUIRE_INT(0, mkdir(under("run/ipclab", path), 0700));
+    swap = path;
+    EXPECT_INT(-EACCES, tp_srv_open(p->t, &srv, &o));
+    EXPECT(!swap && strstr(why, "the folder that it was"));
+    check_impostor(listener, path);
+    swap_back(path);
+    long_folder(150);
+    EXPECT_INT(-ENAMETOOLONG, tp_srv_open(p->t, &srv, &o));
+    EXPECT(strstr(why, "XDG_RUNTIME_DIR"));
+    REQUIRE_INT(0, umount("/proc"));
+}
+
 /* ---- without XDG_RUNTIME_DIR ---------------------------------------------------- */
 
 static void make_in_tmp(const struct param *p)
@@ -887,6 +1051,8 @@ static void bad_locks(const struct param *p)
     static const char *const odd[] = {
         ".fifo.lock",  "..fifo.lock", "a b.fifo.lock",       "x.fifo.lock.lock",
         "x.pipe.lock", "x.fifo",      LONG_NAME "_.shm.lock"};
+    struct tp_server *srv = NULL;
+    struct tp_opts o = opts();
     char path[300], target[300];
 
     (void)p;
@@ -901,6 +1067,13 @@ static void bad_locks(const struct param *p)
     EXPECT_INT(73, ipclab("clean", NULL, NULL, NULL));
     expect_file(target, "precious");
     REQUIRE_INT(0, unlink(path));
+    /* A link to the lock of a server that lives: not that server. */
+    REQUIRE_INT(0, tp_srv_open(tp_find("fifo"), &srv, &o));
+    EXPECT_INT(0, ipclab("clean", NULL, NULL, NULL));
+    REQUIRE_INT(0, symlink("default.fifo.lock", path));
+    EXPECT_INT(73, ipclab("clean", NULL, NULL, NULL));
+    REQUIRE_INT(0, unlink(path));
+    tp_srv_close(srv);
 }
 
 /* The data file and all that is made beside it. */
@@ -921,13 +1094,19 @@ static void data_modes(const struct param *p)
 static const struct check checks[] = {
     {"modes", modes, 0, NULL},
     {"stranger", stranger, 0, NULL},
-    {"peer-credentials", peer_credentials, 0, "socket"},
+    {"client-credentials", client_credentials, 0, "socket"},
     {"folders", folders, 0, NULL},
     {"swapped-for-client", swapped_for_client, 0, NULL},
     {"swapped-for-server", swapped_for_server, 0, NULL},
     {"links", links, 0, NULL},
     {"squatter", squatter, 0, "mqueue"},
     {"squatter", squatter, 0, "shm"},
+    {"stolen-requests", stolen_requests, 0, "mqueue"},
+    {"stolen-requests", stolen_requests, 0, "shm"},
+    {"stolen-replies", stolen_replies, 0, "mqueue"},
+    {"server-credentials", server_credentials, 0, "socket"},
+    {"long-path", long_path, 0, NULL},
+    {"no-proc", no_proc, 0, "socket"},
     {"sticky-tmp", sticky_tmp, 0, NULL},
     {0},
 };

@@ -494,6 +494,42 @@ static void test_stopped(const void *transport)
     EXPECT_INT(0, end(&s, SIGTERM));
 }
 
+/* How many requests the server has had. */
+static long requests(const char *transport)
+{
+    const char *text;
+
+    EXPECT_INT(0, run("-t", transport, "stats", "--json", NULL));
+    text = strstr(last.out, "\"requests\": ");
+    REQUIRE(text != NULL);
+    return strtol(text + 12, NULL, 10);
+}
+
+/* Its server dies while a command waits for the answer. */
+static void test_server_lost(const void *transport)
+{
+    const char *t = transport;
+    struct server s = serve("serve", NULL);
+    char *argv[] = {(char *)"ipclab",
+                    (char *)"-t",
+                    (char *)transport,
+                    (char *)"ping",
+                    (char *)"-c",
+                    (char *)"1000000",
+                    NULL};
+    int out, err;
+    pid_t pid;
+
+    pid = start(argv, NULL, &out, &err);
+    while (requests(t) < 100)
+        REQUIRE(waitpid(pid, NULL, WNOHANG) == 0);
+    EXPECT_INT(-1, end(&s, SIGKILL));
+    collect(pid, out, err);
+    expect_refusal(75, "EPIPE the server left, or dropped us, before it "
+                       "answered");
+    EXPECT_INT(0, run("clean", NULL));
+}
+
 /* ---- the command line itself -------------------------------------------- */
 
 static void test_usage(const void *arg)
@@ -726,6 +762,8 @@ static void test_bad_data(const void *arg)
         {"x", T2, T1, "the end isn't after the start"},
         {"x", T1, T1, "the end isn't after the start"},
         {"", T1, T2, "the title is empty"},
+        {"  ", T1, T2, "the title has nothing but spaces"},
+        {"\xe3\x80\x80", T1, T2, "the title has nothing but spaces"},
         {over_long, T1, T2, "the title is longer than 255 bytes"},
         {"\xff\xfe", T1, T2, "isn't valid UTF-8"},
         {"caf\xc3", T1, T2, "isn't valid UTF-8"},
@@ -1308,6 +1346,7 @@ static void test_clean(const void *arg)
     char path[256];
 
     (void)arg;
+    setenv("TMPDIR", harness_dir(), 1); /* here are no tours */
     EXPECT_INT(0, run("clean", NULL));
     EXPECT_STR("nothing to clean\n", last.out);
     s = serve("serve", NULL);
@@ -1335,12 +1374,22 @@ static void test_some_transports(const void *arg)
 {
     struct server s = serve("serve", "-t", "fifo,shm", NULL);
 
+    char pid[64];
+
     (void)arg;
     EXPECT_INT(0, run("-t", "fifo", "add", "x", T1, T2, NULL));
     EXPECT_INT(0, run("-t", "shm", "list", NULL));
     EXPECT(strstr(last.out, "  x\n"));
-    EXPECT_INT(69, run("-t", "socket", "list", NULL));
+    run("-t", "socket", "list", NULL);
+    snprintf(pid, sizeof pid, "pid %ld, serves", (long)s.pid);
+    expect_refusal(69, pid);
+    expect_refusal(69, "cannot open socket 'default': ENOENT its server, ");
+    expect_refusal(69, " over other transports: fifo shm\n");
+    run("-n", "two", "-t", "fifo", "list", NULL);
+    expect_refusal(69, "nobody serves here");
     EXPECT_INT(0, end(&s, SIGTERM));
+    run("-t", "socket", "list", NULL);
+    expect_refusal(69, "nobody serves here");
 }
 
 /* Its private folder is made in the case's own, so that it can be looked for.
@@ -1384,6 +1433,33 @@ static void test_demo(const void *arg)
     }
     EXPECT(strstr(last.out, " us\n"));
     EXPECT_INT(0, demo_folders(&left));
+}
+
+/* The longest folder for it; and descriptors that whoever starts it has left
+ * open are not shown as its own. */
+static void test_demo_elsewhere(const void *arg)
+{
+    char path[61], end_of_path[61];
+    int fds[2], len;
+    bool left;
+
+    (void)arg;
+    memset(end_of_path, 'x', sizeof end_of_path);
+    len = snprintf(path, sizeof path, "%s/%.60s", harness_dir(), end_of_path);
+    REQUIRE(len >= 60);
+    REQUIRE_INT(0, mkdir(path, 0700));
+    setenv("TMPDIR", path, 1);
+    REQUIRE_INT(0, pipe(fds));
+    REQUIRE_INT(100, dup2(fds[0], 100));
+    EXPECT_INT(0, run("demo", NULL));
+    EXPECT_STR("", last.err);
+    EXPECT(strstr(last.out, "anonymous pipe"));
+    EXPECT(!strstr(last.out, "100 ") && !strstr(last.out, "100,"));
+    close(100);
+    close(fds[0]);
+    close(fds[1]);
+    EXPECT_INT(0, demo_folders(&left));
+    EXPECT_INT(0, rmdir(path)); /* nothing is left in it */
 }
 
 static pid_t start_demo(int *out, int *err)
@@ -1453,6 +1529,7 @@ static const struct test_case cases[] = {
     EACH("import", test_import, 60),
     NAMED("no-server", test_no_server),
     NAMED("stopped", test_stopped),
+    NAMED("server-lost", test_server_lost),
     {"usage", test_usage, NULL, 0, false},
     {"pipe-waits", test_pipe_waits, NULL, 0, false},
     {"help", test_help, NULL, 0, false},
@@ -1483,6 +1560,7 @@ static const struct test_case cases[] = {
     {"clean", test_clean, NULL, 0, false},
     {"some-transports", test_some_transports, NULL, 0, false},
     {"demo", test_demo, NULL, 60, false},
+    {"demo-elsewhere", test_demo_elsewhere, NULL, 60, false},
     {"demo-interrupted", test_demo_interrupted, NULL, 60, false},
     {"demo-killed", test_demo_killed, NULL, 60, false},
 };

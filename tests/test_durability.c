@@ -340,7 +340,7 @@ static void check_end(int seed)
     store_close(st);
     CHECK(check_file(path, &v) == 0 && v.faults == 0);
     CHECK(v.events == (seed == SEED_NEW ? 2 : 5));
-    CHECK(!exists(".new"));
+    CHECK(!exists(".compacting"));
     shim_on = false;
 }
 
@@ -451,8 +451,9 @@ static bool goes_on(const struct plan *plan, enum call call)
     return plan->how == SHORT ||
            (plan->how == SHORT_FULL && call != CALL_WRITE) ||
            (plan->how == FAIL && plan->error == EINTR &&
-            (call == CALL_WRITE || call == CALL_FDATASYNC ||
-             call == CALL_FSYNC || call == CALL_FTRUNCATE));
+            (call == CALL_READ || call == CALL_WRITE ||
+             call == CALL_FDATASYNC || call == CALL_FSYNC ||
+             call == CALL_FTRUNCATE));
 }
 
 static void check_reaction(int seed, const struct plan *plan)
@@ -468,7 +469,8 @@ static void check_reaction(int seed, const struct plan *plan)
     } else if (phase == OPENING) {
         CHECK(memory->open_error == -error || memory->open_error == -EIO);
         /* Before the lock is there, nobody knows whose the file is. */
-        CHECK(seed != SEED_NEW || call == CALL_OPEN || !exists(""));
+        CHECK(seed != SEED_NEW || call == CALL_OPEN || call == CALL_READ ||
+              !exists(""));
     } else if (error == ENOSPC && call == CALL_WRITE) {
         expect_one_refused(phase - FIRST_STEP);
     } else {
@@ -512,6 +514,40 @@ static void test_broken_for_good(const void *arg)
     make_seeds();
     fail_everywhere(FAIL, EIO, true);
     fail_everywhere(FAIL, ENOSPC, true);
+}
+
+/* From some read on, none works: a file that can't be read to its end isn't
+ * taken for one that ends there, and nothing of it is cut off. */
+static void test_unreadable(const void *arg)
+{
+    static char bytes[FILE_MAX];
+    struct plan plan = {
+        .how = FAIL, .error = EIO, .only = CALL_READ, .for_ever = true};
+    struct store *st = NULL;
+    struct store_survey v;
+    int err;
+
+    (void)arg;
+    make_board();
+    memory = share(sizeof *memory);
+    make_seeds();
+    lay_out(SEED_DEAD);
+    do {
+        plan.nth++;
+        snprintf(label, sizeof label, "read %u", plan.nth);
+        shim_on = true;
+        set_plan(plan);
+        err = check_file(path, &v);
+        CHECK(err == (atomic_load(&board->struck) ? -EIO : 0) && v.faults == 0);
+        set_plan(plan);
+        err = open_store(&st);
+        shim_on = false;
+        if (err == 0)
+            store_close(st);
+        else
+            CHECK(err == -EIO && slurp(path, bytes) == seeds[SEED_DEAD].len);
+    } while (atomic_load(&board->struck));
+    EXPECT(err == 0 && plan.nth > 4);
 }
 
 /* Another file gets the name between the write and its sync. */
@@ -874,7 +910,7 @@ static void use_file_here(const char *dir)
         EXPECT_INT(2, (int)schedule_count(store_schedule(st)));
         store_close(st);
     }
-    EXPECT(!exists(".new"));
+    EXPECT(!exists(".compacting"));
 }
 
 static void refuse_here(const char *dir)
@@ -951,6 +987,7 @@ static const struct test_case cases[] = {
     {.name = "story/broken-for-good",
      .run = test_broken_for_good,
      .seconds = 60},
+    {.name = "story/unreadable", .run = test_unreadable},
     {.name = "story/swapped", .run = test_swapped},
     {.name = "live/write-error",
      .run = test_live_error,

@@ -39,6 +39,7 @@ static int truncate_error; /* the same for ftruncate */
 static int folder_error;   /* the same for fsync of a folder */
 static int folder_syncs;   /* how often a folder was synced */
 static int write_error;    /* the same for write */
+static int file_syncs;     /* how often fsync was called for a file */
 
 /* While `writers` > 0, a sync waits until so many lines were appended. */
 static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
@@ -71,6 +72,8 @@ int fsync(int fd)
 {
     struct stat st;
 
+    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+        file_syncs++;
     if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode)) {
         folder_syncs++;
         if (folder_error != 0) {
@@ -622,11 +625,14 @@ static void test_places(const void *arg)
     EXPECT_INT(-ENOENT, try_open());
     set_path("folder");
     REQUIRE_INT(0, mkdir(path, 0700));
-    EXPECT_INT(-EISDIR, try_open());
+    EXPECT_INT(-EBADMSG, try_open());
+    EXPECT_STR("it isn't a regular file", why);
     set_path("pipe");
     REQUIRE_INT(0, mkfifo(path, 0600));
     EXPECT_INT(-EBADMSG, try_open());
     EXPECT_STR("it isn't a regular file", why);
+    set_path("pipe.lock");
+    EXPECT(access(path, F_OK) != 0); /* nor is anything put beside it */
 
     umask(0);
     make_file(1, bytes);
@@ -675,6 +681,43 @@ static void test_dangling(const void *arg)
 }
 
 /* ---- one owner ---------------------------------------------------------- */
+
+/* What has the lock's name by chance isn't written over. */
+static void test_foreign_lock(const void *arg)
+{
+    static const char *const notes[] = {"a letter\n", "4101\n and more\n",
+                                        "123456789012345678901234567890\n"};
+    char after[FILE_MAX], bytes[FILE_MAX];
+    size_t len = make_file(1, bytes);
+
+    (void)arg;
+    for (size_t i = 0; i < sizeof notes / sizeof *notes; i++) {
+        set_path("j.lock");
+        spill(notes[i], strlen(notes[i]));
+        set_path("j");
+        EXPECT_INT(-EEXIST, try_open());
+        EXPECT(strstr(why, "j.lock', is another file's") != NULL);
+        set_path("j.lock");
+        EXPECT_INT((int)strlen(notes[i]), (int)slurp(after));
+        EXPECT_STR(notes[i], after);
+    }
+    EXPECT_INT(0, unlink(path));
+    EXPECT_INT(0, symlink("empty", path)); /* to write the pid there ... */
+    set_path("empty");
+    spill("", 0);
+    set_path("j");
+    EXPECT_INT(-EEXIST, try_open());
+    EXPECT_INT((int)len, (int)slurp(after));
+    EXPECT_BYTES(bytes, after, len);
+    set_path("empty");
+    EXPECT_INT(0, (int)slurp(after));
+
+    set_path("j.lock"); /* what a power loss may leave of ours is no harm */
+    EXPECT_INT(0, unlink(path));
+    spill("41\0\0\0", 5);
+    set_path("j");
+    EXPECT_INT(0, try_open());
+}
 
 /* A child that opens the journal, says so with one byte, and stays. */
 static pid_t start_holder(void)
@@ -989,14 +1032,18 @@ static void test_compaction(const void *arg)
     struct stat st;
 
     (void)arg;
+    set_path("j.new"); /* perhaps the user's own repaired copy */
+    spill("mine\n", 5);
     make_file(5, bytes);
     spill(bytes, line_at(bytes, 7));
     REQUIRE_INT(0, open_it(&j));
     REQUIRE_INT(0, journal_compact_begin(j, 9));
+    EXPECT_INT(0, file_syncs);
     rec.event =
         (struct event){.id = 2, .end = 5, .title = "new", .title_len = 3};
     journal_compact_put(j, &rec);
     EXPECT_INT(0, journal_compact_finish(j));
+    EXPECT_INT(1, file_syncs); /* also without syncs: the old lines were */
     EXPECT_INT(-EBUSY, open_it(&second)); /* rename didn't take the lock away */
     EXPECT_INT(0, append(j, 9, "lesson"));
     EXPECT_INT(6, (int)journal_seq(j)); /* goes on as before */
@@ -1020,6 +1067,8 @@ static void test_compaction(const void *arg)
     REQUIRE_INT(0, open_it(&j));
     EXPECT_INT(6, (int)journal_seq(j));
     journal_close(j);
+    set_path("j.new");
+    EXPECT_INT(5, (int)slurp(bytes));
 }
 
 /* The new file may be used by whom the old one might. */
@@ -1066,7 +1115,7 @@ static void test_compaction_fails(const void *arg)
     EXPECT_INT(0, append(j, 4, "lesson"));
     journal_close(j);
     memcpy(old, path, sizeof old);
-    set_path("j.new");
+    set_path("j.compacting");
     EXPECT(access(path, F_OK) != 0);
     set_path("j");
     EXPECT_STR(old, path);
@@ -1089,6 +1138,7 @@ static const struct test_case cases[] = {
     {.name = "torn-header", .run = test_torn_header},
     {.name = "places", .run = test_places},
     {.name = "dangling-link", .run = test_dangling},
+    {.name = "foreign-lock", .run = test_foreign_lock},
     {.name = "busy", .run = test_busy},
     {.name = "kill", .run = test_kill, .seconds = 60},
     {.name = "full", .run = test_full},

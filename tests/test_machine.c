@@ -52,7 +52,7 @@ FILE *__wrap_fopen(const char *path, const char *mode)
     char below[300];
 
     if (!fake_files ||
-        (strncmp(path, "/proc/", 6) && strncmp(path, "/sys/", 5)))
+        (strncmp(path, "/proc/", 6) != 0 && strncmp(path, "/sys/", 5) != 0))
         return __real_fopen(path, mode);
     (void)snprintf(below, sizeof below, "%s%s", harness_dir(), path);
     return __real_fopen(below, mode);

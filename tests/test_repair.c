@@ -164,6 +164,7 @@ static void check_repair(const bool lost[])
     CHECK(w.dropped == v.dropped && w.events == v.events);
     CHECK(slurp(path, behind) == len && memcmp(before, behind, len) == 0);
     CHECK(!exists(".repaired.new") && !exists(".lock"));
+    CHECK(w.bytes == slurp(copy, behind)); /* it was looked at again */
     check_copy(copy, lost, v.torn);
     snprintf(lock, sizeof lock, "%s.lock", copy);
     (void)unlink(lock);
@@ -324,11 +325,48 @@ static void test_heads(const void *arg)
     put(crc, strlen(crc)), put_lines(2, LINES + 1), spill_patched();
     EXPECT_INT(-EBADMSG, check_told(path, &told, &v));
     EXPECT_STR("line 1: its format is a later one, version 2", why);
+    struct store *st;
+    EXPECT_INT(-EBADMSG, open_store(&st));
+    EXPECT_STR("line 1: its format is a later one, version 2", why);
     for (size_t cut = 0; cut < line_at(2); cut++) { /* killed at its birth */
         spill(path, good, cut);
         EXPECT(check_told(path, &told, &v) == 0);
         EXPECT(told.count == (cut > 0) && v.torn == (cut > 0));
     }
+}
+
+/* Of a compacted file only the head and two lines are left, one of them bad:
+ * no number that was ever given is given again. */
+static void expect_numbers_kept(const char *bytes, size_t len)
+{
+    char copy[300];
+    struct store_opts opts = {.path = path};
+    struct store_survey v;
+    struct store_result res;
+    struct store *st;
+    const char *second = memchr(bytes, '\n', len);
+    const char *third = memchr(second + 1, '\n', len);
+
+    put(bytes, (size_t)(third - bytes)), put("!\n", 2);
+    put(third + 1, 200), put("\n", 1);
+    patched_len =
+        (size_t)((char *)memchr(patched + (third - bytes) + 2, '\n', 400) -
+                 patched) +
+        1;
+    spill_patched();
+    EXPECT_INT(0,
+               store_repair(&opts, beside(".repaired", copy), NULL, NULL, &v));
+    EXPECT_INT(1, (int)v.faults);
+    EXPECT_INT(1, (int)v.lost);
+    EXPECT_INT(0, (int)v.events); /* what is left is only a token */
+    opts.path = copy;
+    REQUIRE_INT(0, store_open(&st, &opts));
+    EXPECT_INT(0, add(st, 4321, "new", &res));
+    EXPECT(res.rev > 1020); /* where the compaction was made */
+    EXPECT(res.id > 510);
+    store_close(st);
+    EXPECT(unlink(copy) == 0);
+    spill(path, bytes, len);
 }
 
 /* Behind a compaction, lines may be missing: but not behind its number. */
@@ -354,6 +392,7 @@ static void test_compacted(const void *arg)
     len = slurp(path, bytes);
     EXPECT(check_told(path, &told, &v) == 0 && told.count == 0);
     EXPECT_INT(8, (int)v.events);
+    expect_numbers_kept(bytes, len);
     for (size_t i = 0; i < len; i++) {
         char copy[300];
         struct store_opts opts = {.path = path};
@@ -372,6 +411,69 @@ static void test_compacted(const void *arg)
     }
 }
 
+/* Whole lines that make no sense here: named, and dropped. */
+static void test_contradictions(const void *arg)
+{
+    static const char *const lines[] = {
+        "{\"op\":\"add\",\"id\":1,\"title\":\"again\","
+        "\"start\":\"2026-11-23T00:00:00Z\","
+        "\"end\":\"2026-11-23T01:00:00Z\","
+        "\"token\":\"00000000000000ff\",\"seq\":12",
+        "{\"op\":\"remove\",\"id\":99,\"token\":\"00000000000000ff\","
+        "\"seq\":12",
+        "{\"op\":\"remove\",\"id\":1,\"token\":\"0000000000000002\","
+        "\"seq\":12"};
+    const bool none[LEN(book)] = {false};
+    char crc[32];
+
+    (void)arg;
+    make_book();
+    for (size_t i = 0; i < LEN(lines); i++) {
+        snprintf(label, sizeof label, "contradiction %zu", i);
+        snprintf(crc, sizeof crc, ",\"crc\":\"%08" PRIx32 "\"}\n",
+                 crc32_of(lines[i], strlen(lines[i])));
+        put_lines(1, LINES + 1), put(lines[i], strlen(lines[i]));
+        put(crc, strlen(crc)), spill_patched();
+        expect_damage(LINES + 1, "contradicts", none);
+    }
+}
+
+static void put_much(const char *pattern, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        put(&pattern[i % strlen(pattern)], 1);
+}
+
+/* Lines of any length: what is lost is known by the numbers, not the bytes. */
+static void test_long(const void *arg)
+{
+    static const char *const patterns[] = {"x", "}{", ",\"crc\":\"01234567\"}{",
+                                           "\xff"};
+    bool none[LEN(book)] = {false};
+    struct store_survey v;
+
+    (void)arg;
+    make_book();
+    for (size_t i = 0; i < LEN(patterns); i++) {
+        snprintf(label, sizeof label, "long line %zu", i);
+        put_lines(1, 5), put_much(patterns[i], 100000), put("\n", 1);
+        put_lines(5, LINES + 1), spill_patched();
+        CHECK(check_file(path, &v) == 0 && v.faults == 1 && v.lost == 0);
+        expect_damage(5, DAMAGED, none);
+        put_lines(1, 5), put_much(patterns[i], 100000), put("\n", 1);
+        put_lines(6, LINES + 1), spill_patched();
+        CHECK(check_file(path, &v) == 0 && v.faults == 1 && v.lost == 1);
+    }
+    snprintf(label, sizeof label, "long tail");
+    put_lines(1, LINES + 1), spill_patched();
+    REQUIRE_INT(0, truncate(path, 200000)); /* NULs, more than one read's */
+    expect_damage(LINES + 1, "unfinished", none);
+    REQUIRE(check_file(path, &v) == 0 && v.bytes == 200000);
+    store_close(must_open());
+    CHECK(strstr(why, "torn by a crash") != NULL);
+    CHECK(check_file(path, &v) == 0 && v.bytes == good_len && v.faults == 0);
+}
+
 /* A file without damage is copied byte by byte; nothing is overwritten; one
  * that is in use is only looked at. */
 static void test_whole(const void *arg)
@@ -384,7 +486,9 @@ static void test_whole(const void *arg)
     (void)arg;
     make_book();
     beside(".repaired", copy);
+    set_plan((struct plan){.how = PASS, .only = CALL_FSYNC});
     EXPECT_INT(0, store_repair(&opts, copy, NULL, NULL, &v));
+    EXPECT_INT(2, (int)atomic_load(&board->calls)); /* the copy, its folder */
     EXPECT(v.faults == 0 && slurp(copy, bytes) == good_len);
     EXPECT_BYTES(good, bytes, good_len);
     EXPECT_INT(-EEXIST, store_repair(&opts, copy, NULL, NULL, &v));
@@ -395,6 +499,12 @@ static void test_whole(const void *arg)
     EXPECT_INT(-EBADMSG, store_check(&opts, NULL, NULL, &v));
     EXPECT_STR("it isn't a timetable's data file", why);
     EXPECT_INT(-EBADMSG, store_repair(&opts, copy, NULL, NULL, &v));
+    EXPECT(v.unread);
+    for (size_t i = 0; i < good_len; i++) /* as an editor may save it */
+        put(good[i] == '\n' ? "\r\n" : &good[i], good[i] == '\n' ? 2 : 1);
+    spill_patched();
+    EXPECT_INT(-EBADMSG, store_check(&opts, NULL, NULL, &v));
+    EXPECT(strstr(why, "not one line of it is whole") != NULL);
     opts.path = harness_dir();
     EXPECT_INT(-EBADMSG, store_check(&opts, NULL, NULL, &v));
     EXPECT_STR("it isn't a regular file", why);
@@ -436,6 +546,12 @@ static void test_in_the_way(const void *arg)
     EXPECT_INT(-EEXIST, store_repair(&opts, copy, get_in_the_way, copy, &v));
     EXPECT_INT(5, (int)slurp(copy, bytes));
     EXPECT(!exists(".repaired.new"));
+
+    REQUIRE_INT(0, unlink(copy)); /* nor is the name it has until then */
+    char fresh[300];
+    spill(beside(".repaired.new", fresh), "mine\n", 5);
+    EXPECT_INT(-EEXIST, store_repair(&opts, copy, NULL, NULL, &v));
+    EXPECT(!exists(".repaired") && slurp(fresh, bytes) == 5);
 }
 
 /* Repair itself is killed, or fails, at every call: FILE is as it was, and
@@ -451,7 +567,7 @@ static void repair_everywhere(enum how how, int error)
 
     beside(".repaired", copy);
     do {
-        int status;
+        int status, call;
 
         plan.nth++;
         set_plan(plan);
@@ -461,14 +577,16 @@ static void repair_everywhere(enum how how, int error)
             _exit(store_repair(&opts, copy, NULL, NULL, &v) == 0 ? 0 : 3);
         REQUIRE(waitpid(pid, &status, 0) == pid);
         calls = atomic_load(&board->calls);
+        call = atomic_load(&board->struck);
         set_plan((struct plan){.how = PASS});
         snprintf(label, sizeof label, "call %u (%s) %s", plan.nth,
-                 call_names[atomic_load(&board->struck)], how_names[how]);
+                 call_names[call], how_names[how]);
         CHECK(slurp(path, bytes) == good_len &&
               memcmp(bytes, good, good_len) == 0);
         if (exists(".repaired"))
             CHECK(check_file(copy, &v) == 0 && v.faults == 0 && v.events == 4);
         CHECK(exists(".repaired") || (how != PASS && status != 0));
+        CHECK(how < FAIL || !exists(".repaired.new") || call == CALL_UNLINK);
         (void)unlink(copy);
         (void)unlink(beside(".repaired.new", fresh)); /* of one killed */
     } while (calls >= plan.nth);
@@ -493,6 +611,8 @@ static const struct test_case cases[] = {
     {.name = "torn", .run = test_torn},
     {.name = "heads", .run = test_heads},
     {.name = "compacted", .run = test_compacted},
+    {.name = "contradictions", .run = test_contradictions},
+    {.name = "long", .run = test_long},
     {.name = "whole", .run = test_whole},
     {.name = "in-the-way", .run = test_in_the_way},
     {.name = "repair-killed", .run = test_repair_killed},

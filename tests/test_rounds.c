@@ -195,9 +195,13 @@ static pid_t start_writer(struct writer *w, struct tp_server *pipe_ends)
     REQUIRE(pid >= 0);
     if (pid > 0)
         return pid;
-    err = connect_client(&c, w->t, pipe_ends);
-    if (err == 0)
-        err = write_on(w, &c);
+    do { /* who was too slow for the server is dropped, and comes back */
+        err = connect_client(&c, w->t, pipe_ends);
+        if (err == 0)
+            err = write_on(w, &c);
+        if (err != 0)
+            client_close(&c);
+    } while (err == -EPIPE && (w->t->caps & TP_NAMED));
     harness_check(err == 0 || err == -EPIPE || err == -ENOENT, false, __FILE__,
                   __LINE__, "%s: writer %u over %s: result %d %s", label,
                   w->index, w->t->name, err, err > 0 ? c.refusal : "");
@@ -302,6 +306,8 @@ static bool look_at_all(struct tally *t, const struct transport *over)
     if (err == -EPIPE || err == -ENOENT)
         return false;
     EXPECT_INT(0, err);
+    if (err != 0)
+        return true; /* what wasn't seen isn't lost */
     look_for_lost(t);
     t->looks++;
     return true;
@@ -521,15 +527,17 @@ static void play(struct round *r, struct tally *t)
 {
     static const struct plan none = {.how = PASS};
     uint64_t kind = below(&dice, 6);
-    bool real = t->rounds % 4 == 3;
+    bool real = t->rounds % 4 == 3, looked = false;
     const struct transport *over = desk->writer[below(&dice, 3) + 1].t;
 
     snprintf(label, sizeof label, "round %u", t->rounds);
     /* 0: killed while it starts; 1, 2: at a call; 3: at a moment; 4, 5: a
      * writer is. */
     start_server(r, t, real, kind == 0 && !real ? random_plan(60) : none);
-    if (!look_at_all(t, over))
-        CHECK(atomic_load(&board->struck) != CALL_NONE);
+    /* On a loaded machine the server may drop one who reads too slowly. */
+    for (int i = 0; i < 5 && !looked; i++)
+        looked = look_at_all(t, over);
+    CHECK(looked || atomic_load(&board->struck) != CALL_NONE);
     start_writers(r);
     await_first(r, t);
     if (kind < 4)

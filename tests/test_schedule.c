@@ -349,6 +349,11 @@ static void test_titles(const void *arg)
                     __FILE__, __LINE__, t);
     }
     EXPECT_INT(-EILSEQ, event_title_check("a\0b", 3));
+    EXPECT(event_title_blank(" ", 1));
+    EXPECT(event_title_blank(" \xc2\xa0\xe3\x80\x80\xe2\x80\x8a", 9));
+    EXPECT(!event_title_blank(" a", 2) && !event_title_blank("a ", 2));
+    EXPECT(!event_title_blank("\xe2\x80\x94", 3)); /* a dash */
+    EXPECT(!event_title_blank(" \xff", 2));
     memset(longest, 'x', sizeof longest);
     EXPECT_INT(0, event_title_check(longest, EVENT_TITLE_MAX));
     EXPECT_INT(-EILSEQ, event_title_check(longest, EVENT_TITLE_MAX + 1));

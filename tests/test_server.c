@@ -244,6 +244,7 @@ static void handle_refusals(const void *arg)
     EXPECT_BYTES(wire_status_text(WIRE_BAD_REQUEST), d.rp.body, d.rp.body_len);
     EXPECT_INT(WIRE_BAD_TITLE, add(&d, 1, "", 1, 2));
     EXPECT_INT(WIRE_BAD_TITLE, add(&d, 1, "\xff", 1, 2));
+    EXPECT_INT(WIRE_BAD_TITLE, add(&d, 1, "  ", 1, 2));
     rq = add_rq(1, "a?b", 1, 2);
     rq.bytes = (const uint8_t *)"a\0b";
     EXPECT_INT(WIRE_BAD_TITLE, ask(&d, &rq));

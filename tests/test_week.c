@@ -191,8 +191,9 @@ static void test_round_trip(const void *arg)
 static struct event at(int from, int to, const char *title)
 {
     static uint32_t id;
-    struct event ev = {.id = ++id, .title = title};
+    struct event ev = {.title = title};
 
+    ev.id = ++id;
     ev.start = (int64_t)MONDAY * 86400 + from * 60;
     ev.end = (int64_t)MONDAY * 86400 + to * 60;
     ev.title_len = (uint8_t)strlen(title);

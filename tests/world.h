@@ -41,7 +41,7 @@ extern const struct check hostile_checks[]; /* hostile.c */
 /* Shared by all processes of a world. */
 struct board {
     sem_t gate[GATES];
-    atomic_int value[8];
+    atomic_int value[12];
 };
 
 struct world {

@@ -1,0 +1,77 @@
+/*
+ * api.js - the page's only way out: requests to the gateway
+ *
+ * The key came in the link's fragment, which a browser never sends anywhere.
+ * It is kept for this tab, so that a reload works, and taken out of the
+ * address, so that nobody reads it over your shoulder.
+ */
+const KEY = 'ipclab-key';
+let haveKey = () => {};
+
+function takeKey() {
+  const given = /^#t=([0-9a-f]{64})$/.exec(location.hash);
+  if (!given) return;
+  sessionStorage.setItem(KEY, given[1]);
+  history.replaceState(null, '', location.pathname);
+  haveKey();
+}
+
+takeKey();
+/* Another link of the same port, put into this tab's address: a browser then
+ * loads nothing anew, so that what is being typed stays. */
+addEventListener('hashchange', takeKey);
+export const nextKey = () => new Promise(r => { haveKey = r; });
+
+/* kind: 'api' (it said no: status, field, current), 'gone' (no gateway). */
+export class Failure extends Error {
+  constructor(kind, message, more = {}) {
+    super(message);
+    Object.assign(this, { kind }, more);
+  }
+}
+
+/* Called with what was asked, the journey and the time in ms. */
+let watcher = () => {};
+export const onJourney = f => { watcher = f; };
+
+export async function ask(method, path, body, options = {}) {
+  const headers = { Authorization: `Bearer ${sessionStorage.getItem(KEY) || ''}` };
+  const begun = performance.now();
+  let reply, answer;
+
+  if (body !== undefined) headers['Content-Type'] = options.type || 'application/json';
+  try {
+    reply = await fetch(`/api/${path}`, {
+      method, headers, signal: options.signal, cache: 'no-store',
+      body: body === undefined ? undefined
+        : typeof body === 'string' ? body : JSON.stringify(body),
+    });
+    if (options.raw && reply.ok) return await reply.blob();
+    answer = await reply.json();
+  } catch (e) {
+    if (e.name === 'AbortError') throw e;
+    throw new Failure('gone', e.message);
+  }
+  if (answer.journey && !options.quiet)
+    watcher(`${method} /api/${path.split('?')[0]}`, answer.journey,
+      performance.now() - begun);
+  if (reply.ok) return answer;
+  throw new Failure('api', answer.error,
+    { status: reply.status, field: answer.field, current: answer.current });
+}
+
+/* A token makes a change that is asked twice happen once. */
+export const token = () => Array.from(crypto.getRandomValues(new Uint8Array(8)),
+  b => b.toString(16).padStart(2, '0')).join('');
+
+const dates = e => ({ ...e, start: new Date(e.start), end: new Date(e.end) });
+
+export const list = async (from, to, options) => {
+  const q = from ? `?from=${from}&to=${to}` : '';
+  const r = await ask('GET', `events${q}`, undefined, options);
+  return { rev: r.rev, events: r.events.map(dates) };
+};
+export const add = async e => dates(await ask('POST', 'events', { token: token(), ...e }));
+export const change = async (id, e) =>
+  dates(await ask('PUT', `events/${id}`, { token: token(), ...e }));
+export const remove = (id, rev) => ask('DELETE', `events/${id}?rev=${rev}`);

@@ -1,0 +1,124 @@
+/*
+ * journey.js - what just happened, and what each way costs
+ *
+ * The gateway sends with each answer where the request has been: its own
+ * clock before and after, and the three stamps that the store puts into its
+ * reply. All are CLOCK_MONOTONIC of one machine, so they can be subtracted.
+ */
+import * as api from './api.js';
+import { text } from './lang.js';
+
+const $ = id => document.getElementById(id);
+const SVG = 'http://www.w3.org/2000/svg';
+let last = null, ways = null, failed = () => {};
+
+export const time = ns => ns < 1e3 ? `${Math.round(ns)} ns`
+  : ns < 1e6 ? `${(ns / 1e3).toPrecision(3)} µs` : `${(ns / 1e6).toPrecision(3)} ms`;
+
+const make = (tag, cls, ...children) => {
+  const e = document.createElement(tag);
+  if (cls) e.className = cls;
+  e.append(...children);
+  return e;
+};
+
+function place(name, pid) {
+  const p = make('li', 'place', text(name));
+  if (pid) p.append(' ', make('small', '', text('pid')(pid)));
+  return p;
+}
+
+function hop(label, ns, most) {
+  const bar = make('span', 'bar');
+  bar.style.width = `${Math.min(100, Math.max(0.3, ns / most * 100))}%`;
+  return make('li', 'hop', make('span', '', make('span', '', label), make('span', '', time(ns))), bar);
+}
+
+export function drawJourney() {
+  $('asked').textContent = last ? text('asked')(last.what, time(last.ms * 1e6)) : text('nothingYet');
+  $('hops').replaceChildren();
+  $('sizes').textContent = '';
+  if (!last) return;
+  const j = last.journey, whole = last.ms * 1e6;
+  const known = j.hops.reduce((sum, h) => sum + h.ns, 0);
+  const most = Math.max(...j.hops.map(h => h.ns)); /* without HTTP, which dwarfs them */
+  const out = [place('browser'), hop(text('hopHttp'), Math.max(0, whole - known), most), place('gateway', j.gateway)];
+
+  for (const h of j.hops) {
+    const t = text('hop')[h.hop];
+    out.push(hop(typeof t === 'function' ? t(j.transport) : t, h.ns, most));
+    if (h.hop === 'there') out.push(place('store', j.store));
+    if (h.hop === 'journal') out.push(place('journal'));
+    if (h.hop === 'back') out.push(place('gateway', j.gateway));
+  }
+  $('hops').replaceChildren(...out);
+  $('sizes').textContent = text('sizes')(j.sent, j.received, j.trips, j.wait);
+}
+
+/* The last round trips as a line; its height is the slowest of them. */
+function plot(w) {
+  const svg = document.createElementNS(SVG, 'svg'), path = document.createElementNS(SVG, 'path');
+  const most = Math.max(...w.last, 1), n = Math.max(w.last.length - 1, 1);
+  svg.setAttribute('viewBox', '0 0 100 100');
+  svg.setAttribute('preserveAspectRatio', 'none');
+  svg.setAttribute('role', 'img');
+  svg.setAttribute('aria-label', `${w.name}: ${text('trips')(w.last.length)}, ≤ ${time(most)}`);
+  path.setAttribute('d', w.last.map((v, i) => `${i ? 'L' : 'M'}${i / n * 100} ${100 - v / most * 95}`).join(''));
+  svg.append(path);
+  return svg;
+}
+
+async function choose(name) {
+  try { ways = await api.ask('PUT', 'transport', { name }); } catch (e) { failed(e); }
+  drawWays();
+}
+
+function way(w) {
+  const label = make('label', `way${w.name === ways.current ? ' chosen' : ''}`);
+  const input = make('input');
+  Object.assign(input, { type: 'radio', name: 'way', value: w.name, checked: w.name === ways.current, disabled: !w.usable });
+  input.addEventListener('change', () => choose(w.name));
+  label.append(make('span', '', input, ` ${w.name}`));
+  label.title = w.blurb;
+  if (!w.usable) label.append(make('span', 'why', `${text('notUsable')}: ${w.why}`));
+  else if (w.count) label.append(plot(w), make('span', 'times', `p50 ${time(w.p50)}`, make('br'), `p99 ${time(w.p99)}`));
+  return label;
+}
+
+function drawWays() {
+  const focused = document.activeElement?.name === 'way';
+  $('ways').replaceChildren(...(ways ? ways.ways.map(way) : []));
+  if (focused) $('ways').querySelector(':checked')?.focus();
+}
+
+export async function refreshWays() {
+  try { ways = await api.ask('GET', 'transports', undefined, { quiet: true }); } catch { return; }
+  drawWays();
+}
+
+/* In turn, not one after another: a busy moment then hits all of them. */
+async function race() {
+  $('race').disabled = true;
+  try {
+    for (let i = 1; i <= 50; i++) {
+      for (const w of ways.ways.filter(x => x.usable))
+        await api.ask('GET', `ping?via=${w.name}`);
+      $('race-state').textContent = text('racing')(i);
+      if (i % 10 === 0) await refreshWays();
+    }
+  } catch (e) { failed(e); }
+  $('race-state').textContent = '';
+  $('race').disabled = false;
+}
+
+export function start(onFailure) {
+  failed = onFailure;
+  api.onJourney((what, journey, ms) => {
+    last = { what, journey, ms };
+    drawJourney();
+    clearTimeout(start.soon);
+    start.soon = setTimeout(refreshWays, 150);
+  });
+  $('race').addEventListener('click', race);
+}
+export const redraw = () => { drawJourney(); drawWays(); };

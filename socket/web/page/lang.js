@@ -1,0 +1,124 @@
+/*
+ * lang.js - what the page says, in English and Korean
+ *
+ * An element with data-text="key" shows that text, one with data-label="key"
+ * has it as its name for screen readers. Texts are set as text, never as HTML.
+ */
+const texts = {
+  en: {
+    name: 'Timetable', skip: 'Skip to the timetable', weeks: 'Weeks',
+    previous: 'Previous', next: 'Next', today: 'Today', view: 'View',
+    week: 'Week', day: 'Day', add: 'Add', search: 'Search',
+    found: 'Found', none: 'Nothing found', journey: 'What just happened',
+    ways: 'Five ways to the store', race: 'Ask over each 50 times',
+    racing: n => `${n} …`, files: 'Files',
+    filesWhy: 'Not needed to keep anything: what you see is on the disk already.',
+    open: 'Open a file …', saveJson: 'Save as JSON', saveIcs: 'Save as .ics',
+    language: 'Language', title: 'Title', start: 'Start', end: 'End',
+    save: 'Save', cancel: 'Cancel', remove: 'Remove', newEvent: 'New event',
+    editEvent: 'Change event', undo: 'Undo', dismiss: 'Dismiss',
+    addOn: d => `Add an event on ${d}`,
+    removed: t => `“${t}” is removed.`, saved: t => `“${t}” is saved.`,
+    restored: t => `“${t}” is back.`,
+    imported: (n, m) => `${n} events came in, ${m} were there before.`,
+    importFailed: why => `Nothing was imported: ${why}`,
+    overlaps: 'At the same time:', noTitle: 'Give it a title.',
+    badTime: 'Enter a date and a time.', skipped: 'The clocks skip this time.',
+    endFirst: 'The end must be after the start.',
+    changed: 'Somebody else has changed this event meanwhile.',
+    theirs: 'Theirs', yours: 'Yours', keepMine: 'Save mine',
+    takeTheirs: 'Take theirs', gone: 'Somebody else has removed this event. Save it to add it again.',
+    storeGone: why => `The store can’t be reached (${why}). What you type is kept; this page goes on by itself when the store is back.`,
+    gatewayGone: 'The gateway doesn’t answer: has “ipclab web” ended? This page goes on by itself when it is back at the same link.',
+    noToken: 'Open this page by the link that “ipclab web” printed: it holds the key.',
+    back: 'The store is back.', continues: 'continues',
+    browser: 'browser', gateway: 'gateway', store: 'store', journal: 'journal',
+    pid: n => `process ${n}`, hopHttp: 'HTTP over loopback, and the browser itself',
+    hop: {
+      gateway: 'the gateway reads the request',
+      there: t => `${t}: request to the store`,
+      store: 'the store does it',
+      journal: 'the journal’s line goes to the disk',
+      back: t => `${t}: reply to the gateway`,
+      reply: 'the gateway writes the answer',
+    },
+    asked: (what, ms) => `${what}: ${ms} in all`,
+    sizes: (a, b, n, w) => `${a} bytes there, ${b} back, in ${n} round trip${n === 1 ? '' : 's'}, waiting: ${w}`,
+    notUsable: 'not available', trips: n => `${n} round trips`,
+    nothingYet: 'Nothing has been asked yet.',
+    free: 'No events this week.',
+  },
+  ko: {
+    name: '시간표', skip: '시간표로 건너뛰기', weeks: '주 이동',
+    previous: '이전', next: '다음', today: '오늘', view: '보기',
+    week: '주', day: '일', add: '추가', search: '찾기',
+    found: '찾은 일정', none: '찾은 일정이 없습니다', journey: '방금 일어난 일',
+    ways: '저장소로 가는 다섯 가지 길', race: '각각 50번 물어보기',
+    racing: n => `${n} …`, files: '파일',
+    filesWhy: '저장하려고 누를 필요는 없습니다. 보이는 것은 이미 디스크에 있습니다.',
+    open: '파일 열기 …', saveJson: 'JSON으로 저장', saveIcs: '.ics로 저장',
+    language: '언어', title: '이름', start: '시작', end: '끝',
+    save: '저장', cancel: '취소', remove: '삭제', newEvent: '새 일정',
+    editEvent: '일정 바꾸기', undo: '되돌리기', dismiss: '닫기',
+    addOn: d => `${d}에 일정 추가`,
+    removed: t => `“${t}” 일정을 삭제했습니다.`, saved: t => `“${t}” 일정을 저장했습니다.`,
+    restored: t => `“${t}” 일정을 되돌렸습니다.`,
+    imported: (n, m) => `일정 ${n}개를 가져왔고, ${m}개는 이미 있었습니다.`,
+    importFailed: why => `아무것도 가져오지 않았습니다: ${why}`,
+    overlaps: '같은 시간의 일정:', noTitle: '이름을 넣으세요.',
+    badTime: '날짜와 시각을 넣으세요.', skipped: '시계가 건너뛰는 시각입니다.',
+    endFirst: '끝은 시작보다 늦어야 합니다.',
+    changed: '그동안 다른 사람이 이 일정을 바꾸었습니다.',
+    theirs: '다른 사람', yours: '나', keepMine: '내 것으로 저장',
+    takeTheirs: '다른 사람 것으로', gone: '다른 사람이 이 일정을 삭제했습니다. 저장하면 다시 추가됩니다.',
+    storeGone: why => `저장소에 닿을 수 없습니다 (${why}). 입력한 것은 그대로 있고, 저장소가 돌아오면 저절로 이어집니다.`,
+    gatewayGone: '게이트웨이가 대답하지 않습니다. “ipclab web”이 끝났나요? 같은 링크로 돌아오면 저절로 이어집니다.',
+    noToken: '“ipclab web”이 보여 준 링크로 이 페이지를 여세요. 열쇠가 그 안에 있습니다.',
+    back: '저장소가 돌아왔습니다.', continues: '이어짐',
+    browser: '브라우저', gateway: '게이트웨이', store: '저장소', journal: '저널',
+    pid: n => `프로세스 ${n}`, hopHttp: '루프백의 HTTP와 브라우저 자신',
+    hop: {
+      gateway: '게이트웨이가 요청을 읽음',
+      there: t => `${t}: 저장소로 요청`,
+      store: '저장소가 처리함',
+      journal: '저널의 한 줄이 디스크로',
+      back: t => `${t}: 게이트웨이로 대답`,
+      reply: '게이트웨이가 대답을 씀',
+    },
+    asked: (what, ms) => `${what}: 모두 ${ms}`,
+    sizes: (a, b, n, w) => `가는 데 ${a}바이트, 오는 데 ${b}바이트, 왕복 ${n}번, 기다리는 방법: ${w}`,
+    notUsable: '쓸 수 없음', trips: n => `왕복 ${n}번`,
+    nothingYet: '아직 아무것도 묻지 않았습니다.',
+    free: '이 주에는 일정이 없습니다.',
+  },
+};
+
+const KEY = 'ipclab-language';
+
+/* What the reader chose, else what the browser prefers. */
+let now = localStorage.getItem(KEY) ||
+  (navigator.languages || [navigator.language])
+    .map(l => l.slice(0, 2)).find(l => texts[l]) || 'en';
+
+export const language = () => now;
+
+/* For dates and clocks: the reader's own kind of that language. */
+export const locale = () =>
+  (navigator.languages || []).find(l => l.startsWith(now)) || now;
+export const text = key => texts[now][key];
+
+/* Puts the texts where the page has places for them. */
+export function applyTexts() {
+  document.documentElement.lang = now;
+  document.title = text('name');
+  for (const e of document.querySelectorAll('[data-text]'))
+    e.textContent = text(e.dataset.text);
+  for (const e of document.querySelectorAll('[data-label]'))
+    e.setAttribute('aria-label', text(e.dataset.label));
+}
+
+export function chooseLanguage(l) {
+  now = texts[l] ? l : 'en';
+  localStorage.setItem(KEY, now);
+  applyTexts();
+}

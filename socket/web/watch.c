@@ -1,0 +1,148 @@
+/*
+ * watch.c - see watch.h
+ */
+#include "watch.h"
+
+#include "clock.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#define NS_PER_MS 1000000L
+#define NS_PER_S  1000000000L
+
+static struct timespec after_ms(int ms)
+{
+    struct timespec t;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &t); /* can't fail on Linux */
+    t.tv_sec += ms / 1000;
+    t.tv_nsec += ms % 1000 * NS_PER_MS;
+    if (t.tv_nsec >= NS_PER_S) {
+        t.tv_sec++;
+        t.tv_nsec -= NS_PER_S;
+    }
+    return t;
+}
+
+/* ---- looking -------------------------------------------------------------- */
+
+/* The request: the server's pid says whether it is a new one. */
+static int look_once(struct client *c, void *arg)
+{
+    struct sight *s = arg;
+    struct wire_stats stats;
+    int err = client_stats(c, &stats);
+
+    if (err == 0) {
+        s->pid = (long)stats.pid;
+        s->rev = c->rev;
+    }
+    return err;
+}
+
+/* Over the first way that works. */
+static void look(struct watch *w, struct sight *s)
+{
+    char why[WAY_WHY_MAX];
+
+    s->up = false;
+    for (size_t i = 0; i < w->count && !s->up; i++) {
+        s->up = way_ask(&w->ways[i], look_once, s, NULL, why) == 0;
+        if (i == 0)
+            memcpy(s->why, why, sizeof why);
+    }
+    for (size_t i = 0; i < w->count && s->up; i++)
+        way_try(&w->ways[i]);
+    if (s->up)
+        s->why[0] = '\0';
+}
+
+static void *run(void *arg)
+{
+    struct watch *w = arg;
+
+    (void)pthread_mutex_lock(&w->lock); /* fails on misuse only */
+    while (!w->stop) {
+        struct timespec until = after_ms(WATCH_MS);
+        struct sight s = w->sight;
+
+        (void)pthread_mutex_unlock(&w->lock);
+        look(w, &s);
+        (void)pthread_mutex_lock(&w->lock);
+        if (s.up != w->sight.up || s.rev != w->sight.rev ||
+            s.pid != w->sight.pid)
+            (void)pthread_cond_broadcast(&w->changed);
+        w->sight = s;
+        while (!w->stop &&
+               pthread_cond_timedwait(&w->changed, &w->lock, &until) == 0)
+            ; /* somebody else was told something */
+    }
+    (void)pthread_mutex_unlock(&w->lock);
+    return NULL;
+}
+
+int watch_start(struct watch *w, struct way *ways, size_t count)
+{
+    pthread_condattr_t attr;
+    int err;
+
+    *w = (struct watch){.ways = ways, .count = count};
+    (void)pthread_mutex_init(&w->lock, NULL); /* Linux: can't fail */
+    (void)pthread_condattr_init(&attr);
+    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(&w->changed, &attr);
+    (void)pthread_condattr_destroy(&attr);
+    look(w, &w->sight);
+    err = pthread_create(&w->thread, NULL, run, w);
+    return -err;
+}
+
+/* ---- being told ----------------------------------------------------------- */
+
+void watch_see(struct watch *w, struct sight *out)
+{
+    (void)pthread_mutex_lock(&w->lock); /* fails on misuse only */
+    *out = w->sight;
+    (void)pthread_mutex_unlock(&w->lock);
+}
+
+void watch_wait(struct watch *w, const struct sight *known, int ms,
+                struct sight *out)
+{
+    struct timespec until = after_ms(ms);
+
+    (void)pthread_mutex_lock(&w->lock); /* fails on misuse only */
+    while (!w->stop && w->sight.up == known->up && w->sight.rev == known->rev &&
+           pthread_cond_timedwait(&w->changed, &w->lock, &until) == 0)
+        ;
+    *out = w->sight;
+    (void)pthread_mutex_unlock(&w->lock);
+}
+
+void watch_tell(struct watch *w, uint64_t rev)
+{
+    (void)pthread_mutex_lock(&w->lock); /* fails on misuse only */
+    if (w->sight.up && rev > w->sight.rev) {
+        w->sight.rev = rev;
+        (void)pthread_cond_broadcast(&w->changed);
+    }
+    (void)pthread_mutex_unlock(&w->lock);
+}
+
+void watch_stop(struct watch *w)
+{
+    (void)pthread_mutex_lock(&w->lock); /* fails on misuse only */
+    w->stop = true;
+    (void)pthread_cond_broadcast(&w->changed);
+    (void)pthread_mutex_unlock(&w->lock);
+}
+
+void watch_end(struct watch *w)
+{
+    watch_stop(w);
+    (void)pthread_join(w->thread, NULL); /* ours: can't fail */
+    (void)pthread_cond_destroy(&w->changed);
+    (void)pthread_mutex_destroy(&w->lock);
+}
