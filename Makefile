@@ -26,7 +26,8 @@ SANFLAGS = -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-re
 else ifeq ($(SAN),undefined)
 SANFLAGS = -fsanitize=undefined -fno-sanitize-recover=all
 else ifeq ($(SAN),thread)
-SANFLAGS = -fsanitize=thread
+# gcc says that it doesn't follow fences; clang doesn't know the option
+SANFLAGS = -fsanitize=thread $(if $(findstring clang,$(CC)),,-Wno-tsan)
 else
 $(error SAN is address, undefined or thread, not '$(SAN)')
 endif
@@ -62,11 +63,12 @@ BENCH_TESTS = test_bench test_ipcbench test_count test_machine test_compare \
 DISK_TESTS = test_durability test_repair test_rounds
 TESTS = test_schedule test_journal test_store test_wire test_server test_week \
         $(BENCH_TESTS) conformance test_crash test_cli test_access \
-        test_exits test_neighbours test_web $(DISK_TESTS)
+        test_exits test_neighbours test_threads test_gaps test_web $(DISK_TESTS)
 # Two lanes side by side. All of a user's processes share one limit for message
 # queues: what makes many stays in one lane.
 LANE_1 = conformance:mqueue/ test_neighbours:mqueue/ test_crash test_cli test_exits test_rounds \
-         test_durability test_access test_ipcbench test_peers test_web
+         test_durability test_access test_threads test_gaps test_web \
+         $(filter test_ipcbench test_peers,$(TESTS))
 LANE_2 = conformance:pipe/,fifo/,shm/,socket/ \
          test_neighbours:pipe/,fifo/,shm/,socket/ \
          $(filter-out conformance test_neighbours $(LANE_1),$(TESTS))
@@ -98,7 +100,8 @@ $(TEST_BINS): $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o \
 $(BUILD)/tests/conformance: $(call obj,$(addprefix tests/, world faults promises \
                               hostile))
 $(BUILD)/tests/test_crash: $(call obj,$(CRASH))
-$(addprefix $(BUILD)/tests/test_, access exits neighbours): $(call obj,tests/world)
+$(addprefix $(BUILD)/tests/test_, access exits gaps neighbours threads): \
+    $(call obj,tests/world)
 $(BUILD)/tests/test_fuzz: $(call obj,tests/world $(FUZZED) $(addprefix tests/fuzz/, \
     folder live strike) $(addprefix common/, exchange localtime))
 $(call obj,$(FUZZED)): DEFS = -DLLVMFuzzerTestOneInput=$(notdir $*)
@@ -159,6 +162,9 @@ $(BUILD)/tests/test_peers: WRAP = $(call wrap,bench_event)
 $(BUILD)/tests/test_machine: WRAP = $(call wrap,fopen getrusage sched_getaffinity)
 $(addprefix $(BUILD)/tests/, $(DISK_TESTS)): WRAP = $(call wrap,open read write pwrite \
     fdatasync fsync ftruncate rename link unlink fchmod fchown)
+$(BUILD)/tests/test_gaps: WRAP = $(call wrap,calloc malloc realloc)
+$(BUILD)/tests/test_threads: WRAP = $(call wrap,fdatasync memcpy mmap mq_close \
+    munmap)
 $(BUILD)/tests/test_access: WRAP = $(call wrap,fstat)
 $(BUILD)/tests/test_exits: WRAP = $(call wrap,clock_gettime mq_timedreceive \
     mq_timedsend sem_clockwait sem_timedwait)
@@ -213,7 +219,7 @@ $(BUILD)/found: | $(filter clean deps,$(MAKECMDGOALS))
 
 tests: $(addprefix $(BUILD)/tests/, $(TESTS))
 
-test: all tests peers
+test: all tests peers $(BUILD)/web/gateway.so
 	$(Q)IPCLAB_BIN=$(BUILD)/ipclab \
 	    sh tests/run.sh $(BUILD)/tests '$(LANE_1)' '$(LANE_2)'
 
@@ -234,6 +240,15 @@ ROUNDS ?= 1000
 kill-rounds: all $(BUILD)/tests/test_rounds
 	$(Q)IPCLAB_BIN=$(BUILD)/ipclab IPCLAB_ROUNDS=$(ROUNDS) \
 	    $(if $(SEED),IPCLAB_SEED=$(SEED)) $(BUILD)/tests/test_rounds
+
+# What tools say: which lines no test runs, what is read before it is written,
+# what looks wrong.
+coverage:
+	$(Q)sh tests/coverage.sh
+memcheck: $(BUILD)/tests/conformance
+	$(Q)sh tests/valgrind.sh $(BUILD)/tests
+lint:
+	$(Q)sh tests/lint.sh
 
 bench: all
 	$(Q)mkdir -p $(BUILD)/bench
@@ -270,6 +285,9 @@ install: all
 	$(Q)for p in $(wildcard $(BUILD)/peers/*.so); do \
 	    $(INSTALL) -d '$(DESTDIR)$(libdir)/peers' && \
 	    $(INSTALL) $$p '$(DESTDIR)$(libdir)/peers' || exit 1; done
+	$(Q)if [ -e $(BUILD)/web/gateway.so ]; then \
+	    $(INSTALL) -d '$(DESTDIR)$(libdir)/web' && \
+	    $(INSTALL) $(BUILD)/web/* '$(DESTDIR)$(libdir)/web'; fi
 
 install-strip:
 	$(MAKE) INSTALL='$(INSTALL) -s' install
@@ -295,6 +313,9 @@ deps-peers:
 deps-web:
 	$(Q)sh .ci/deps libmicrohttpd-dev
 
+deps-tools:
+	$(Q)sh .ci/deps clang clang-format clang-tidy cppcheck valgrind
+
 deps-plots:
 	$(Q)sh .ci/deps gnuplot-nox
 
@@ -304,18 +325,24 @@ help:
 	@echo "make test         run all tests"
 	@echo "make kill-rounds  ROUNDS=$(ROUNDS): kill -9, and nothing is lost (5 min)"
 	@echo "make crash        kill -9 at every step, over every transport (1 min)"
+	@echo "make coverage     which lines the tests run (3 min)"
+	@echo "make memcheck     the transports' suite under valgrind (1 min)"
+	@echo "make lint         clang-tidy and cppcheck (2 min)"
 	@echo "make bench        compare the five mechanisms on this machine (1 min)"
 	@echo "make bench-full   sizes, clients, depth, idle time, load ... (20 min)"
 	@echo "make bench-compare BASE=old.json   what is better or worse than then"
 	@echo "make bench-check  our floor against an independent ping-pong"
 	@echo "make deps-plots   gnuplot, for the pictures in report.html"
 	@echo "make deps-peers   ZeroMQ, nng, Redis, SQLite, to compare with"
+	@echo "make deps-tools   clang, clang-tidy, cppcheck, valgrind"
+	@echo "make web          the timetable as a page (make deps-web: what it needs)"
 	@echo "make demo         a tour of about a minute"
 	@echo "make install      PREFIX=$(PREFIX) DESTDIR=$(DESTDIR); also uninstall"
 	@echo "make clean        remove build/"
 	@echo "settings: DEV=1  SAN=address|undefined|thread  V=1  CC=clang"
 
-.PHONY: all tests peers test crash crash-table kill-rounds bench bench-full \
+.PHONY: all tests peers test web crash crash-table kill-rounds coverage memcheck \
+        lint deps-tools deps-web bench bench-full \
         bench-compare bench-check deps-peers \
         deps-plots demo install install-strip uninstall clean deps \
         help FORCE

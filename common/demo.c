@@ -107,7 +107,7 @@ static int start(struct tour *t)
                            .wait = t->cli.wait,
                            .why = why,
                            .why_cap = sizeof why};
-    struct tp_server *pipe_ends;
+    struct tp_server *pipe_ends = NULL;
     int code = start_server(t, &pipe_ends);
 
     for (int i = 0; !code && tp_all[i] && i < CLIENTS_MAX; i++) {

@@ -65,10 +65,28 @@ static inline void shm_box_put(struct shm_box *box, uint64_t ticket,
     atomic_store_explicit(&box->ticket, ticket, memory_order_release);
 }
 
-/* The message's length; -EPROTO an impossible one; -EMSGSIZE. The length is
- * read once: its writer could change it between our check and our use. */
-static inline ssize_t shm_box_take(struct shm_box *box, size_t max_msg,
-                                   void *buf, size_t cap)
+/*
+ * Before another process writes into a box whose last writer may have been
+ * killed: its message isn't one any more. Release: who sees a byte of the next
+ * message also sees this, see below.
+ */
+static inline void shm_box_clear(struct shm_box *box, uint64_t ticket)
+{
+    atomic_store_explicit(&box->ticket, ticket, memory_order_relaxed);
+    atomic_thread_fence(memory_order_release);
+}
+
+/*
+ * The message's length; -EPROTO an impossible one; -EMSGSIZE. The length is
+ * read once: its writer could change it between our check and our use.
+ *
+ * The writer may be killed while we copy, and the next one of its slot write
+ * its own message over it. Then the ticket has changed, and the copy, perhaps
+ * half of one and half of the other, is thrown away (-EPROTO): its writer is
+ * gone, nobody waits for it. The acquire fence keeps this look behind the copy.
+ */
+static inline ssize_t shm_box_take(struct shm_box *box, uint64_t ticket,
+                                   size_t max_msg, void *buf, size_t cap)
 {
     size_t len = atomic_load_explicit(&box->len, memory_order_relaxed);
 
@@ -77,6 +95,9 @@ static inline ssize_t shm_box_take(struct shm_box *box, size_t max_msg,
     if (len > cap)
         return -EMSGSIZE;
     memcpy(buf, box->payload, len);
+    atomic_thread_fence(memory_order_acquire);
+    if (atomic_load_explicit(&box->ticket, memory_order_relaxed) != ticket)
+        return -EPROTO;
     return (ssize_t)len;
 }
 

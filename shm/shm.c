@@ -176,9 +176,7 @@ static int shm_srv_open(struct tp_server **out, const struct tp_opts *opts)
     err = slots_serve(&s->slots, opts, "shm");
     if (!err)
         err = make_segment(s, opts);
-    if (!err)
-        err = slots_ready(&s->slots, &s->base);
-    return err;
+    return err ? err : slots_ready(&s->slots, &s->base);
 }
 
 /* Is there a request in this slot? As srv_recv; -EAGAIN when there is none. */
@@ -190,8 +188,8 @@ static ssize_t look_at(struct shm_server *s, unsigned slot, tp_peer *from,
     uint32_t generation = (uint32_t)(ticket >> TICKET_BITS);
     int met;
 
-    if (ticket == s->ticket[slot])
-        return -EAGAIN;
+    if (ticket == s->ticket[slot] || ticket << (64 - TICKET_BITS) == 0)
+        return -EAGAIN; /* taken already; or cleared, with the number 0 */
     met = slots_meet(&s->slots, slot, generation);
     if (met == -EPIPE) {
         s->ready |= UINT64_C(1) << slot; /* the request, in the next call */
@@ -200,7 +198,7 @@ static ssize_t look_at(struct shm_server *s, unsigned slot, tp_peer *from,
     }
     s->ticket[slot] = ticket;
     *from = peer_of(slot, generation);
-    return met < 0 ? met : shm_box_take(box, s->base.max_msg, buf, cap);
+    return met < 0 ? met : shm_box_take(box, ticket, s->base.max_msg, buf, cap);
 }
 
 /* The next slot in turn among those that rang: as look_at. */
@@ -229,9 +227,9 @@ static ssize_t next_request(struct shm_server *s, tp_peer *from, void *buf,
  *
  * The doorbell is made new first: a client may have scribbled over it, and from
  * then on posts wake nobody, or no wait sleeps. Only the server waits for it,
- * and not now. POSIX doesn't say what becomes of a post at this very moment. On
- * Linux it may be lost: so its request is looked for after this, and the fence
- * keeps the order.
+ * and not now. POSIX doesn't say what becomes of a post at this very moment; on
+ * Linux it may be lost. But its client had set its bit before: the exchange,
+ * which comes after, sees the bit, and so its ticket is visible.
  */
 static ssize_t look_about(struct shm_server *s, tp_peer *from, void *buf,
                           size_t cap)
@@ -240,8 +238,7 @@ static ssize_t look_about(struct shm_server *s, tp_peer *from, void *buf,
     ssize_t n;
 
     (void)sem_init(&s->head->doorbell, 1, 0); /* it has worked before */
-    atomic_thread_fence(memory_order_seq_cst);
-    s->ready = UINT64_MAX;
+    s->ready = UINT64_MAX | atomic_exchange(&s->head->rung, 0);
     n = next_request(s, from, buf, cap);
     if (n != -EAGAIN)
         return n;
@@ -344,6 +341,7 @@ static int shm_cli_open(struct tp_client **out, const struct tp_opts *opts)
         return rundir_taken(opts, err);
     c->request = box_of(c->head, c->base.max_msg, c->slots.slot, REQUEST);
     c->reply = box_of(c->head, c->base.max_msg, c->slots.slot, REPLY);
+    shm_box_clear(c->request, c->ticket);
     (void)sem_init(&c->reply->bell, 1, 0); /* whatever an earlier client of this
                                              slot has left there; as above */
     return slots_joined(&c->slots);
@@ -383,7 +381,7 @@ static ssize_t shm_cli_recv(struct tp_client *cli, void *buf, size_t cap,
             err = wait_sem(&w, step, &c->reply->bell, TP_NOTICE_MS);
         if (c->taken != c->ticket && shm_box_ticket(c->reply) == c->ticket) {
             c->taken = c->ticket;
-            return shm_box_take(c->reply, c->base.max_msg, buf, cap);
+            return shm_box_take(c->reply, c->ticket, c->base.max_msg, buf, cap);
         }
         if (left)
             return 0;

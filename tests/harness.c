@@ -202,6 +202,16 @@ static void check_clean(const struct test_case *c, int descriptors)
 
 /* ---- running one case --------------------------------------------------- */
 
+/* How many times longer a case may take: under valgrind, say, which makes all
+ * twenty times slower. IPCLAB_TEST_SLOW says it; 1 to 100. */
+static unsigned slowness(void)
+{
+    const char *text = getenv("IPCLAB_TEST_SLOW");
+    unsigned long times = text ? strtoul(text, NULL, 10) : 1;
+
+    return times >= 1 && times <= 100 ? (unsigned)times : 1;
+}
+
 static void case_process(const struct test_case *c)
 {
     char path[128];
@@ -210,7 +220,7 @@ static void case_process(const struct test_case *c)
 
     setpgid(0, 0);
     sigaction(SIGPIPE, &ignore, NULL);
-    alarm(c->seconds ? c->seconds : 20);
+    alarm((c->seconds ? c->seconds : 20) * slowness());
     snprintf(path, sizeof path, "%s/run", run.dir);
     mkdir(path, 0700);
     setenv("XDG_RUNTIME_DIR", path, 1);

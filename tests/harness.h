@@ -32,7 +32,8 @@ struct test_suite {
     void (*leftovers)(const struct test_case *c);
 };
 
-/* main() of a test program. Options: -l lists the cases, -k TEXT runs those
+/* main() of a test program. IPCLAB_TEST_SLOW=N in the environment gives each
+ * case N times as long. Options: -l lists the cases, -k TEXT runs those
  * whose name contains TEXT (may be repeated), -x FILE writes JUnit XML, -v
  * prints every case. Returns the exit code: 0 all passed, 1 not, 64 usage. */
 int harness_main(int argc, char **argv, const struct test_suite *suite);
