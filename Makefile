@@ -4,6 +4,7 @@
 # DEV=1      warnings are errors
 # SAN=...    address, undefined or thread: built into build/SAN
 # V=1        show whole commands
+# SECONDS=60 how long soak and fuzz run
 # PREFIX, DESTDIR   where `make install` puts the programs
 
 PREFIX  ?= /usr/local
@@ -11,6 +12,7 @@ bindir  = $(PREFIX)/bin
 libdir  = $(PREFIX)/lib/ipclab
 INSTALL ?= install
 VERSION = 0.1.0
+SECONDS ?= 60
 
 CFLAGS ?= -O2 -g
 WARN = -Wall -Wextra -Wpedantic -Wshadow -Wvla -Wformat=2 -Wstrict-prototypes \
@@ -63,27 +65,26 @@ BENCH_TESTS = test_bench test_ipcbench test_count test_machine test_compare \
 DISK_TESTS = test_durability test_repair test_rounds
 TESTS = test_schedule test_journal test_store test_wire test_server test_week \
         $(BENCH_TESTS) conformance test_crash test_cli test_access \
-        test_exits test_neighbours test_threads test_gaps test_web $(DISK_TESTS)
+        test_exits test_neighbours test_threads test_gaps test_fuzz test_web $(DISK_TESTS)
 # Two lanes side by side. All of a user's processes share one limit for message
 # queues: what makes many stays in one lane.
 LANE_1 = conformance:mqueue/ test_neighbours:mqueue/ test_crash test_cli test_exits test_rounds \
-         test_durability test_access test_threads test_gaps test_web \
-         $(filter test_ipcbench test_peers,$(TESTS))
+         test_durability test_access test_threads test_gaps test_fuzz \
+         test_web          $(filter test_ipcbench test_peers,$(TESTS))
 LANE_2 = conformance:pipe/,fifo/,shm/,socket/ \
          test_neighbours:pipe/,fifo/,shm/,socket/ \
          $(filter-out conformance test_neighbours $(LANE_1),$(TESTS))
-# Not run by `make test` yet, but built: make build/tests/NAME
-LATER = test_fuzz
 FUZZED = $(addprefix tests/fuzz/fuzz_, wire server client journal json import \
          time frame cframe)
+SOAK = $(addprefix tests/, soak soak_client soak_look soak_run soak_server soak_watch)
 CRASH = $(addprefix tests/, crash_cell crash_check crash_run crash_step crash_stop \
         crash_sweep crash_table)
 
 obj = $(addprefix $(BUILD)/obj/, $(addsuffix .o, $(1)))
 LIB_A = $(BUILD)/libipclab.a
-TEST_BINS = $(addprefix $(BUILD)/tests/, $(TESTS) $(LATER))
+TEST_BINS = $(addprefix $(BUILD)/tests/, $(TESTS))
 SOURCES = $(LIB) $(CLI) $(BENCH) $(addprefix tests/, harness world faults promises \
-          hostile fakes pingpong disk $(TESTS) $(LATER)) $(CRASH) $(FUZZED) \
+          hostile fakes pingpong disk $(TESTS)) $(CRASH) $(SOAK) $(FUZZED) \
           $(addprefix tests/fuzz/, folder live strike)
 
 PEERS = tcp zmq nng redis sqlite file
@@ -111,6 +112,7 @@ $(addprefix $(BUILD)/tests/, $(DISK_TESTS)): $(call obj,tests/disk \
 $(TEST_BINS): TEST_LIBS = $(CUNIT_LIBS)
 
 $(BUILD)/pingpong: $(call obj,tests/pingpong) $(LIB_A)
+$(BUILD)/soak: $(call obj,$(SOAK)) $(LIB_A)
 
 # What people would use instead: each a shared object that ipcbench loads when it
 # measures it, and that is left out where its library isn't installed. What it
@@ -160,6 +162,7 @@ $(BUILD)/tests/test_table: WRAP = $(call wrap,peer_find)
 $(BUILD)/tests/test_count: WRAP = $(call wrap,poll)
 $(BUILD)/tests/test_peers: WRAP = $(call wrap,bench_event)
 $(BUILD)/tests/test_machine: WRAP = $(call wrap,fopen getrusage sched_getaffinity)
+$(BUILD)/soak: WRAP = $(call wrap,calloc free malloc realloc)
 $(addprefix $(BUILD)/tests/, $(DISK_TESTS)): WRAP = $(call wrap,open read write pwrite \
     fdatasync fsync ftruncate rename link unlink fchmod fchown)
 $(BUILD)/tests/test_gaps: WRAP = $(call wrap,calloc malloc realloc)
@@ -179,7 +182,7 @@ $(LIB_A): $(call obj,$(LIB)) $(BUILD)/settings
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && ar rcs $@ $(filter %.o,$^)
 
-$(BUILD)/ipclab $(BUILD)/ipcbench $(BUILD)/pingpong $(TEST_BINS):
+$(BUILD)/ipclab $(BUILD)/ipcbench $(BUILD)/pingpong $(BUILD)/soak $(TEST_BINS):
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(LINK) $(WRAP) -o $@ $(filter %.o,$^) $(LIB_A) $(TEST_LIBS) \
@@ -249,6 +252,56 @@ memcheck: $(BUILD)/tests/conformance
 	$(Q)sh tests/valgrind.sh $(BUILD)/tests
 lint:
 	$(Q)sh tests/lint.sh
+
+# ---- fuzzing ------------------------------------------------------------------
+
+# libFuzzer comes with clang: objects of its own, whatever CC is.
+TARGETS = $(patsubst tests/fuzz/fuzz_%,%,$(FUZZED))
+FUZZERS = $(addprefix $(BUILD)/fuzz/, $(TARGETS))
+fuzz_obj = $(addprefix $(BUILD)/fuzz/obj/, $(addsuffix .o, $(1)))
+FUZZ_WITH = $(LIB) common/exchange common/localtime tests/fuzz/folder \
+            tests/fuzz/libfuzzer
+FUZZ_SAN = address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+
+$(BUILD)/fuzz/%: private CC = clang
+$(BUILD)/fuzz/obj/%.o: private SANFLAGS = -fsanitize=fuzzer-no-link,$(FUZZ_SAN)
+$(BUILD)/fuzz/obj/%.o: %.c $(BUILD)/settings | $(BUILD)/found
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(COMPILE) -c -o $@ $<
+
+$(FUZZERS): private SANFLAGS = -fsanitize=fuzzer,$(FUZZ_SAN)
+$(FUZZERS): $(BUILD)/fuzz/%: $(BUILD)/fuzz/obj/tests/fuzz/fuzz_%.o \
+            $(call fuzz_obj,$(FUZZ_WITH))
+	$(call say,LD,$@)
+	$(Q)$(LINK) -o $@ $^ $(CJSON_LIBS) -lrt -ldl -lm $(LDLIBS)
+
+-include $(patsubst %.o,%.d,$(call fuzz_obj,$(FUZZED) $(FUZZ_WITH)))
+
+# Looks for inputs that reach new code, and for those that fail. What it finds
+# is kept in build/fuzz/found/TARGET; tests/README.md says what to do with it.
+fuzz:
+	$(Q)mkdir -p $(BUILD)/fuzz
+	$(Q)if echo 'int LLVMFuzzerTestOneInput(void) { return 0; }' | \
+	    clang -fsanitize=fuzzer -o $(BUILD)/fuzz/probe -x c - 2>/dev/null; \
+	then $(MAKE) --no-print-directory fuzz-run; \
+	else echo "skipped: fuzz (no clang with libFuzzer: apt-get install clang)"; fi
+
+fuzz-run: $(FUZZERS)
+	$(Q)for t in $(or $(TARGET),$(TARGETS)); do \
+	    mkdir -p $(BUILD)/fuzz/found/$$t; echo "fuzz: $$t"; \
+	    $(BUILD)/fuzz/$$t $(if $(RUNS),-runs=$(RUNS),-max_total_time=$(SECONDS)) \
+	        -max_len=1500 -timeout=10 -print_final_stats=1 -verbosity=0 \
+	        -artifact_prefix=$(BUILD)/fuzz/failed-$$t- \
+	        $(BUILD)/fuzz/found/$$t tests/fuzz/corpus/$$t || exit 1; done
+
+# A server between honest and hostile clients, SECONDS for each case.
+fuzz-live: $(BUILD)/tests/test_fuzz
+	$(Q)FUZZ_SECONDS=$(SECONDS) $(BUILD)/tests/test_fuzz -v -k live/
+
+# 64 clients come, go and die for so long: does anything grow, is anything lost?
+soak: $(BUILD)/soak
+	$(Q)$(BUILD)/soak $(if $(SEED),--seed '$(SEED)') '$(SECONDS)'
 
 bench: all
 	$(Q)mkdir -p $(BUILD)/bench
@@ -324,10 +377,13 @@ help:
 	@echo "make              build build/ipclab and build/ipcbench"
 	@echo "make test         run all tests"
 	@echo "make kill-rounds  ROUNDS=$(ROUNDS): kill -9, and nothing is lost (5 min)"
+	@echo "make soak         SECONDS=$(SECONDS): 64 clients come, go and die; nothing grows"
 	@echo "make crash        kill -9 at every step, over every transport (1 min)"
 	@echo "make coverage     which lines the tests run (3 min)"
 	@echo "make memcheck     the transports' suite under valgrind (1 min)"
 	@echo "make lint         clang-tidy and cppcheck (2 min)"
+	@echo "make fuzz         libFuzzer, SECONDS=$(SECONDS) or RUNS= each, TARGET=all"
+	@echo "make fuzz-live    hostile clients, SECONDS=$(SECONDS) for each case"
 	@echo "make bench        compare the five mechanisms on this machine (1 min)"
 	@echo "make bench-full   sizes, clients, depth, idle time, load ... (20 min)"
 	@echo "make bench-compare BASE=old.json   what is better or worse than then"
@@ -341,7 +397,7 @@ help:
 	@echo "make clean        remove build/"
 	@echo "settings: DEV=1  SAN=address|undefined|thread  V=1  CC=clang"
 
-.PHONY: all tests peers test web crash crash-table kill-rounds coverage memcheck \
+.PHONY: fuzz fuzz-run fuzz-live all tests peers test web crash crash-table kill-rounds coverage memcheck \
         lint deps-tools deps-web bench bench-full \
         bench-compare bench-check deps-peers \
         deps-plots demo install install-strip uninstall clean deps \

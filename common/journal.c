@@ -91,23 +91,30 @@ static int give_up(struct journal *j, const char *fault)
     return -EROFS;
 }
 
-/* ---- opening: the file, and the lock -------------------------------------- */
+/* ---- opening: the file, and the lock ----------------------------------- */
 
 /* The file's own name in j->path. A link is followed once, here: compaction
  * must replace the file, not the link, and two links to one file need the same
  * lock. Only of a file that exists can all links be followed: so make it. */
 static int find_file(struct journal *j, const char *path)
 {
-    j->path = realpath(path, NULL);
-    if (j->path == NULL && errno == ENOENT) {
-        int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    int fd;
+
+    /* Each further attempt needs a start that has failed and removed what it
+     * had made (journal_abandon). */
+    for (int i = 0; i < 100; i++) {
+        j->path = realpath(path, NULL);
+        if (j->path != NULL)
+            return 0;
+        if (errno != ENOENT)
+            return -errno;
+        fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
         if (fd < 0)
             return -errno;
         (void)close(fd); /* nothing was written to it */
         j->made = true;
-        j->path = realpath(path, NULL);
     }
-    return j->path == NULL ? -errno : 0;
+    return -ENOENT;
 }
 
 /* A file that doesn't begin like ours isn't touched, and gets no lock file
@@ -118,6 +125,8 @@ static int look_at_head(const char *path, const struct journal_opts *opts)
     int fd = file_open_regular(path);
     ssize_t n;
 
+    if (fd == -ENOENT)
+        return 0; /* removed just now, as above: it is made under the lock */
     if (fd == -EBADMSG)
         say(opts, "it isn't a regular file");
     if (fd < 0)
@@ -167,7 +176,7 @@ static int open_files(struct journal *j, const struct journal_opts *opts)
     return 0;
 }
 
-/* ---- opening: the lines ----------------------------------------------------- */
+/* ---- opening: the lines ------------------------------------------------ */
 
 struct opening {
     struct journal *j;
@@ -267,7 +276,7 @@ static int read_file(struct opening *o)
     return err;
 }
 
-/* ---- open ------------------------------------------------------------------ */
+/* ---- open -------------------------------------------------------------- */
 
 static struct journal *new_journal(void)
 {
@@ -452,7 +461,7 @@ uint64_t journal_syncs(struct journal *j)
     return j->syncs;
 }
 
-/* ---- compaction ------------------------------------------------------------ */
+/* ---- compaction -------------------------------------------------------- */
 
 int journal_compact_begin(struct journal *j, uint32_t next_id)
 {
@@ -515,7 +524,7 @@ int journal_compact_finish(struct journal *j)
     return err;
 }
 
-/* ---- closing ---------------------------------------------------------------- */
+/* ---- closing ----------------------------------------------------------- */
 
 void journal_close(struct journal *j)
 {

@@ -53,7 +53,7 @@ typedef int journal_reader(const struct journal_record *rec, void *arg);
  *   line); -EEXIST: FILE.lock is no lock; or what open(2), read(2) gave: a file
  *   that can't be read to its end isn't changed. On success *out is the
  *   caller's. A failing open leaves no empty file that wasn't there before,
- *   unless it was the lock that couldn't be had.
+ *   unless it couldn't have the lock, or not one descriptor more.
  */
 int journal_open(struct journal **out, const struct journal_opts *opts,
                  journal_reader *reader, void *arg, uint32_t *next_id,
@@ -88,9 +88,9 @@ uint64_t journal_syncs(struct journal *j);
 /*
  * Compaction: write a new file of these lines, each with its own rec->seq (in
  * rising order), and put it in place of the old one: FILE.compacting, with the
- * same owner and mode, fsync, rename, fsync of the folder. begin, then put for each line, then finish (0, or the first error
- * met: then the old file is as it was). Before any thread uses the journal,
- * i.e. while opening the store.
+ * same owner and mode, fsync, rename, fsync of the folder. begin, then put for
+ * each line, then finish (0, or the first error met: then the old file is as
+ * it was). Before any thread uses the journal, i.e. while opening the store.
  */
 int journal_compact_begin(struct journal *j, uint32_t next_id);
 void journal_compact_put(struct journal *j, const struct journal_record *rec);

@@ -14,7 +14,8 @@
 
 #include "journal_line.h"
 
-/* One line as it was found. All pointers are valid until the visitor returns. */
+/* One line as it was found. All pointers are valid until the visitor
+ * returns. */
 struct journal_line {
     size_t number;    /* from 1 */
     uint64_t at;      /* bytes of the file before it */

@@ -15,11 +15,13 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define INFO_SIZE      128 /* bytes for the line of text */
 #define SERVER_BYTE    0
-#define SLOT_BYTE      1         /* slot i locks byte SLOT_BYTE + i */
+#define SLOT_BYTE      1 /* slot i locks byte SLOT_BYTE + i */
+#define PIN_BYTE       (SLOT_BYTE + TP_CLIENTS_MAX) /* see slots_pin */
 #define GENERATION_MAX 0xffffffu /* a tp_peer has room for 24 bits; 0 is none */
 
 /* ---- locks -------------------------------------------------------------- */
@@ -37,6 +39,13 @@ static int lock_byte(int fd, off_t byte)
     struct flock l = one_byte(F_WRLCK, byte);
 
     return fcntl(fd, F_OFD_SETLK, &l) < 0 ? -errno : 0;
+}
+
+static void unlock_byte(int fd, off_t byte)
+{
+    struct flock l = one_byte(F_UNLCK, byte);
+
+    (void)fcntl(fd, F_OFD_SETLK, &l); /* to unlock can't fail */
 }
 
 /* Somebody else holds it. (Our own lock never stands in our way.) */
@@ -198,6 +207,28 @@ static uint32_t generation_of(const struct slots *s, unsigned slot)
     return g;
 }
 
+/* From now on the slot is ours: its generation says so. 0; -EAGAIN when the
+ * server has it pinned, and seems to have been stopped there; or -errno. */
+static int sign_slot(struct slots *s)
+{
+    const struct timespec moment = {.tv_nsec = 1000000};
+    off_t pin = PIN_BYTE + (off_t)s->slot;
+    int err = lock_byte(s->fd, pin);
+
+    for (int i = 0; err == -EAGAIN && i < TP_NOTICE_MS; i++) {
+        (void)nanosleep(&moment, NULL); /* a signal only makes it shorter */
+        err = lock_byte(s->fd, pin);
+    }
+    if (err)
+        return err;
+    s->generation = generation_of(s, s->slot) % GENERATION_MAX + 1;
+    if (pwrite(s->fd, &s->generation, sizeof s->generation,
+               generation_at(s->slot)) < 0)
+        err = -errno;
+    unlock_byte(s->fd, pin);
+    return err;
+}
+
 /* Locks the first free slot: 0, or -EBUSY. */
 static int take_slot(struct slots *s)
 {
@@ -208,11 +239,10 @@ static int take_slot(struct slots *s)
             continue;
         if (err)
             return err;
-        s->generation = generation_of(s, s->slot) % GENERATION_MAX + 1;
-        return pwrite(s->fd, &s->generation, sizeof s->generation,
-                      generation_at(s->slot)) < 0
-                   ? -errno
-                   : 0;
+        err = sign_slot(s);
+        if (err != -EAGAIN)
+            return err;
+        unlock_byte(s->fd, SLOT_BYTE + (off_t)s->slot);
     }
     return -EBUSY;
 }
@@ -261,6 +291,21 @@ bool slots_server_left(struct slots *s, struct wait *w)
     if (!s->left && (wait_look(w) || over))
         s->left = !slots_server_alive(s);
     return s->left;
+}
+
+bool slots_pin(struct slots *s, unsigned slot)
+{
+    if (lock_byte(s->fd, PIN_BYTE + (off_t)slot))
+        return false;
+    if (generation_of(s, slot) == s->known_generation[slot])
+        return true;
+    slots_unpin(s, slot);
+    return false;
+}
+
+void slots_unpin(struct slots *s, unsigned slot)
+{
+    unlock_byte(s->fd, PIN_BYTE + (off_t)slot);
 }
 
 int slots_meet(struct slots *s, unsigned slot, uint32_t generation)
@@ -350,7 +395,7 @@ bool slots_retire(struct slots *s)
         return false;
     /* If it can't be written, who joins now finds us gone a little later. */
     (void)!pwrite(s->fd, line, sizeof line - 1, 0);
-    return true;
+    return slots_ours(s);
 }
 
 void slots_close(struct slots *s)

@@ -86,6 +86,16 @@ bool slots_server_left(struct slots *s, struct wait *w);
  */
 int slots_meet(struct slots *s, unsigned slot, uint32_t generation);
 
+/*
+ * A name belongs to a slot, and who sent a request may be dead when we come to
+ * it: then the name may be the next client's already, and to open or remove it
+ * would take that one's way back. So around both: true if the slot still is the
+ * known client's, and nobody else gets it until slots_unpin. False: that client
+ * has left, and there is nothing of it to open or to remove.
+ */
+bool slots_pin(struct slots *s, unsigned slot);
+void slots_unpin(struct slots *s, unsigned slot); /* also where it was false */
+
 /* The client in this slot has left; its address. */
 tp_peer slots_part(struct slots *s, unsigned slot);
 
@@ -108,15 +118,16 @@ int slots_dead(struct slots *s);
 /* Client: give the slot back. Server handle shared by fork: let go of it. */
 void slots_drop(struct slots *s);
 
-/* True when the names of our slot are ours to remove: nobody else has begun to
- * serve since. A client asks before it removes what the server never opened. */
+/* True when our names are ours to remove: nobody else has begun to serve since.
+ * A client asks before it removes what the server never opened. */
 bool slots_ours(const struct slots *s);
 
 /* Server, before it removes its names: no client can join any more. False when
- * this handle doesn't serve: then there is nothing to remove. */
+ * there is nothing to remove: this handle doesn't serve; or somebody has removed
+ * its lock file, and another server has the names since. */
 bool slots_retire(struct slots *s);
 
-/* Server: remove the lock file and let go. */
+/* Server, after slots_retire said true: remove the lock file and let go. */
 void slots_close(struct slots *s);
 
 /* ---- for people ---------------------------------------------------------- */

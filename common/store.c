@@ -76,8 +76,8 @@ static int make_change(struct store *st, struct journal_record *rec,
 }
 
 /* Was this very change made before? Then 1 with its result in *res. 0: no;
- * -EEXIST: its token was used for another one. id 0: any (an add, and `sum` is
- * what it asks for). */
+ * -EEXIST: its token was used for another one. Of an add `id` doesn't count:
+ * `sum` is what it asks for. */
 static int seen(const struct store *st, uint64_t token, enum journal_op op,
                 uint32_t id, uint32_t sum, struct store_result *res)
 {
@@ -85,7 +85,7 @@ static int seen(const struct store *st, uint64_t token, enum journal_op op,
 
     if (token == 0 || t == NULL)
         return 0;
-    if (t->op != op || (id != 0 && t->id != id) ||
+    if (t->op != op || (op != JOURNAL_ADD && t->id != id) ||
         (sum != 0 && t->sum != 0 && t->sum != sum))
         return -EEXIST;
     *res = (struct store_result){.id = t->id, .rev = t->seq, .seq = t->seq};

@@ -92,7 +92,7 @@ int store_commit(struct store *st, uint64_t seq);
  * are. Any thread. */
 const char *store_fault(const struct store *st);
 
-/* ---- for store_check.c ---------------------------------------------------- */
+/* ---- for store_check.c ------------------------------------------------- */
 
 struct journal_record;
 

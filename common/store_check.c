@@ -51,7 +51,7 @@ static int say_why(const struct store_opts *opts, int err, const char *why)
     return err;
 }
 
-/* ---- telling --------------------------------------------------------------- */
+/* ---- telling ----------------------------------------------------------- */
 
 /* No more changes than these may have been in so many bytes. */
 static uint64_t most_changes(uint64_t len)
@@ -93,7 +93,7 @@ static struct store_damage damage(const struct journal_line *line)
                                  .torn = line->torn};
 }
 
-/* ---- good lines -------------------------------------------------------------- */
+/* ---- good lines -------------------------------------------------------- */
 
 /* A line that was found good, and makes sense behind those before it. */
 static void survey_keep(struct survey *s, const struct journal_line *line,
@@ -153,6 +153,8 @@ static int survey_record(struct survey *s, const struct journal_line *line)
         return err;
     d.what = "it contradicts the lines before it";
     tell_fault(s, &d);
+    s->bad = 0; /* no number is missing: it is this one change that is lost */
+    s->out->lost++;
     return 0;
 }
 
@@ -163,7 +165,7 @@ static void survey_head(struct survey *s, const struct journal_head *head)
     s->seq = head->seq;
 }
 
-/* ---- one round over the file ------------------------------------------------- */
+/* ---- one round over the file ------------------------------------------- */
 
 static int survey_line(const struct journal_line *line, void *arg)
 {
@@ -281,7 +283,7 @@ int store_check(const struct store_opts *opts, store_tell *tell, void *arg,
     return err;
 }
 
-/* ---- repair ------------------------------------------------------------------ */
+/* ---- repair ------------------------------------------------------------ */
 
 static int nobody_has_it(const struct survey *s)
 {

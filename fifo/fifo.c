@@ -176,11 +176,14 @@ static ssize_t part(struct fifo_server *s, unsigned slot, tp_peer *from)
  */
 static void meet(struct fifo_server *s, unsigned slot)
 {
-    int fd = open_fifo(&s->slots, (int)slot, O_WRONLY | O_NONBLOCK);
+    int fd = slots_pin(&s->slots, slot)
+                 ? open_fifo(&s->slots, (int)slot, O_WRONLY | O_NONBLOCK)
+                 : -ESTALE; /* it is dead, and the name is another one's */
 
     s->reply[slot] = (struct wait_out){.fd = fd, .nonblock = true};
     if (fd >= 0 || fd == -ENXIO)
         (void)remove_fifo(&s->slots, (int)slot, NULL); /* else at the end */
+    slots_unpin(&s->slots, slot);
 }
 
 /* The next frame in the buffer: as srv_recv, -EAGAIN when there is none. */
@@ -217,17 +220,15 @@ static ssize_t fifo_srv_recv(struct tp_server *srv, tp_peer *from, void *buf,
     while (n == -EAGAIN) {
         int dead, err = wait_fd(&w, s->request.fd, POLLIN, true);
 
-        if (err == -EAGAIN || err == -ETIMEDOUT) {
+        n = err ? err : cframe_fill(&s->request);
+        if (n > 0) {
+            n = next_request(s, from, buf, cap);
+        } else if (err == -EAGAIN || err == -ETIMEDOUT) {
             /* Has somebody left? What he wrote before is in the FIFO still. */
             dead = slots_dead(&s->slots);
             if (dead >= 0 && cframe_is_empty(&s->request))
                 return part(s, (unsigned)dead, from);
-            n = err;
-            continue;
         }
-        n = err ? err : cframe_fill(&s->request);
-        if (n > 0)
-            n = next_request(s, from, buf, cap);
     }
     return n;
 }

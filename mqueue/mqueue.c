@@ -187,13 +187,14 @@ static ssize_t hand_out(struct mqueue_server *s, tp_peer *from, void *buf,
     s->pending = 0;
     if (met < 0)
         return met;
-    if (s->reply[slot] == NONE) {
+    if (s->reply[slot] == NONE && slots_pin(&s->slots, slot)) {
         /* Its first message, or there was no descriptor until now. Once both
          * hold the reply queue, its name has done its work; without a name
          * nothing can be left behind. */
         s->reply[slot] = open_queue(&s->slots, (int)slot, NULL);
         if (s->reply[slot] != NONE)
             remove_queue(&s->slots, (int)slot); /* else when we close */
+        slots_unpin(&s->slots, slot);
     }
     *from = who;
     if (n - HEAD > cap)
@@ -209,9 +210,7 @@ static int find_dead(struct mqueue_server *s)
     int slot = slots_dead(&s->slots);
     struct mq_attr a;
 
-    if (slot < 0 || mq_getattr(s->request, &a) < 0 || a.mq_curmsgs > 0)
-        return -1;
-    return slot;
+    return mq_getattr(s->request, &a) < 0 || a.mq_curmsgs > 0 ? -1 : slot;
 }
 
 static ssize_t mqueue_srv_recv(struct tp_server *srv, tp_peer *from, void *buf,

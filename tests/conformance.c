@@ -1017,6 +1017,35 @@ static void second_server(const struct param *p)
     world_end(&w);
 }
 
+/* Somebody has removed a live server's lock file, as what tidies /tmp may: so
+ * another one can serve under its name. The end of the first takes nothing from
+ * it. */
+static void lost_lock(const struct param *p)
+{
+    struct world w = {0};
+    struct tp_opts o = {.wait = p->wait};
+    struct tp_server *first = NULL;
+    struct tp_client *c;
+    char name[250], lock[256];
+
+    if (!is_named(p)) {
+        harness_skip("a pipe has no name");
+        return;
+    }
+    REQUIRE_INT(0, tp_srv_open(p->t, &first, &o));
+    runtime_file(name, sizeof name, p->t);
+    snprintf(lock, sizeof lock, "%s.lock", name);
+    REQUIRE_INT(0, unlink(lock));
+    world_open(&w, p, clients(2));
+    world_serve(&w, NULL);
+    world_drop(&w);
+    tp_srv_close(first);
+    c = world_connect(&w);
+    echo_once(c, 10, 1);
+    tp_cli_close(c);
+    world_end(&w);
+}
+
 static void racer(struct world *w)
 {
     struct tp_server *srv = NULL;
@@ -1489,6 +1518,7 @@ static const struct check contract_checks[] = {
     {"bad-options", bad_options, 0, NULL},
     {"good-options", good_options, 0, NULL},
     {"second-server", second_server, 0, NULL},
+    {"lost-lock", lost_lock, 0, NULL},
     {"race", race, 0, NULL},
     {"folder", folder, 0, NULL},
     {"restart", restart, 0, NULL},

@@ -4,11 +4,12 @@
  * What test_durability, test_repair and test_rounds share. The store and the
  * server are the real ones. The programs are linked with -Wl,--wrap for the
  * calls that change files: open, write, pwrite, fdatasync, fsync, ftruncate,
- * rename, link, unlink, fchmod, fchown; and for read, of files only. So each of them comes through disk.c
- * first, which counts it, and at the Nth one kills the process or gives an
- * error. That is an own shim instead of strace's fault injection: it needs no
- * tracer, it can stop half-way through a write, and it knows what a power loss
- * would leave. (What stdio writes doesn't come through: the store has none.)
+ * rename, link, unlink, fchmod, fchown; and for read, of files only. So each of
+ * them comes through disk.c first, which counts it, and at the Nth one kills
+ * the process or gives an error. That is an own shim instead of strace's fault
+ * injection: it needs no tracer, it can stop half-way through a write, and it
+ * knows what a power loss would leave. (What stdio writes doesn't come through:
+ * the store has none.)
  */
 #ifndef IPCLAB_DISK_H
 #define IPCLAB_DISK_H

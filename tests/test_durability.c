@@ -550,6 +550,27 @@ static void test_unreadable(const void *arg)
     EXPECT(err == 0 && plan.nth > 4);
 }
 
+/* Another start has made the file, has failed, and removes it while this one
+ * is looking at it: no reason to fail as well. */
+static void test_vanished(const void *arg)
+{
+    struct plan plan = {
+        .how = FAIL, .error = ENOENT, .nth = 1, .only = CALL_OPEN};
+    struct store_result res;
+    struct store *st = NULL;
+
+    (void)arg;
+    make_board();
+    spill(path, "", 0);
+    set_plan(plan); /* the look at its head finds nothing any more */
+    shim_on = true;
+    REQUIRE_INT(0, open_store(&st));
+    shim_on = false;
+    EXPECT_INT(CALL_OPEN, atomic_load(&board->struck));
+    EXPECT_INT(0, add(st, 1, "kept", &res));
+    store_close(st);
+}
+
 /* Another file gets the name between the write and its sync. */
 static void test_swapped(const void *arg)
 {
@@ -988,6 +1009,7 @@ static const struct test_case cases[] = {
      .run = test_broken_for_good,
      .seconds = 60},
     {.name = "story/unreadable", .run = test_unreadable},
+    {.name = "story/vanished", .run = test_vanished},
     {.name = "story/swapped", .run = test_swapped},
     {.name = "live/write-error",
      .run = test_live_error,

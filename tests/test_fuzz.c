@@ -6,6 +6,7 @@
  *   mutate/TARGET  many small changes of these files, made by random numbers
  *                  from a known start: the same ones each time
  *   live/...       a running server, honest clients, hostile ones: fuzz/live.c
+ *   guard/...      shared memory that is cut short: common/guard.h
  *
  * Environment: FUZZ_FILE=PATH replays this one file instead; FUZZ_SEED=N other
  * random numbers; FUZZ_TIMES=N so many times as many changes; FUZZ_SECONDS=N
@@ -16,13 +17,17 @@
 #define _GNU_SOURCE
 #include "fuzz/fuzz.h"
 #include "fuzz/live.h"
+#include "guard.h"
 #include "harness.h"
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -189,7 +194,7 @@ static size_t corpus_load(const struct corpus *c, unsigned i,
 static void replay_all(const struct target *t)
 {
     const char *only = getenv("FUZZ_FILE");
-    struct corpus c;
+    struct corpus c = {0};
 
     if (only != NULL) {
         (void)snprintf(at->file, sizeof at->file, "%s", only);
@@ -301,7 +306,7 @@ static void change_all(const struct target *t)
     unsigned long times = t->changes * setting("FUZZ_TIMES", 1);
     unsigned long seed = setting("FUZZ_SEED", FUZZ_SEED);
     size_t len[FILES];
-    struct corpus c;
+    struct corpus c = {0};
 
     corpus_open(&c, t);
     for (int i = 0; i < c.count; i++)
@@ -327,11 +332,196 @@ static void mutate(const void *arg)
     in_child(arg, change_all);
 }
 
+/* ---- guard ---------------------------------------------------------------- */
+
+#define PAGES (16 * 4096)
+
+struct shared {
+    uint8_t *at;
+    int fd; /* ours, to cut the file with */
+};
+
+static void map_one(struct shared *s)
+{
+    char path[300];
+
+    (void)snprintf(path, sizeof path, "%s/shared-XXXXXX", harness_dir());
+    s->fd = mkstemp(path);
+    REQUIRE(s->fd >= 0 && ftruncate(s->fd, PAGES) == 0);
+    s->at = mmap(NULL, PAGES, PROT_READ | PROT_WRITE, MAP_SHARED, s->fd, 0);
+    REQUIRE(s->at != MAP_FAILED);
+    memset(s->at, 'x', PAGES);
+}
+
+static void share(struct shared *s)
+{
+    map_one(s);
+    guard_add(s->at, PAGES, dup(s->fd));
+}
+
+static void unshare_it(struct shared *s)
+{
+    guard_unmap(s->at, PAGES);
+    EXPECT_INT(0, close(s->fd));
+}
+
+static void cut_short(const struct shared *s, off_t len)
+{
+    REQUIRE(ftruncate(s->fd, len) == 0);
+}
+
+/* Two mappings; each is put back alone, and what wasn't cut is kept. */
+static void guard_puts_back(const void *arg)
+{
+    struct shared a, b;
+
+    (void)arg;
+    guard_install();
+    map_one(&a);
+    map_one(&b);
+    bool a_first = a.at < b.at; /* the table has the lower one first */
+    guard_add(a_first ? a.at : b.at, PAGES, dup(a_first ? a.fd : b.fd));
+    guard_add(a_first ? b.at : a.at, PAGES, dup(a_first ? b.fd : a.fd));
+    cut_short(&a, 4096);
+    EXPECT_INT(0, a.at[PAGES - 1]);
+    EXPECT_INT('x', a.at[4095]);
+    EXPECT_INT('x', b.at[PAGES - 1]);
+    EXPECT_INT(PAGES, lseek(a.fd, 0, SEEK_END));
+    cut_short(&a, 0);
+    cut_short(&b, 0);
+    b.at[5000] = 'y';
+    a.at[5000] = 'z';
+    EXPECT_INT('y', b.at[5000]);
+    EXPECT_INT('z', a.at[5000]);
+    unshare_it(&a);
+    cut_short(&b, 0); /* its neighbour in the table has gone */
+    EXPECT_INT(0, b.at[5000]);
+    unshare_it(&b);
+}
+
+/* Half of the pages, again and again. */
+static void *touch(void *half)
+{
+    for (int i = 0; i < 2000; i++)
+        ((volatile uint8_t *)half)[i * 7919 % (PAGES / 2)] = 1;
+    return NULL;
+}
+
+/* Two threads and a process by fork meet the same cut. */
+static void guard_threads(const void *arg)
+{
+    pthread_t one, two;
+    struct shared s;
+    int status;
+    pid_t pid;
+
+    (void)arg;
+    guard_install();
+    share(&s);
+    pid = fork();
+    REQUIRE(pid >= 0);
+    if (pid == 0) {
+        touch(s.at + PAGES / 4);
+        _exit(0);
+    }
+    REQUIRE(pthread_create(&one, NULL, touch, s.at) == 0);
+    REQUIRE(pthread_create(&two, NULL, touch, s.at + PAGES / 2) == 0);
+    for (int i = 0; i < 200; i++)
+        cut_short(&s, 0);
+    REQUIRE(pthread_join(one, NULL) == 0 && pthread_join(two, NULL) == 0);
+    REQUIRE(waitpid(pid, &status, 0) == pid);
+    EXPECT_INT(0, status);
+    unshare_it(&s);
+}
+
+/* No room to put it back: other pages, which nobody else sees. */
+static void guard_no_room(const void *arg)
+{
+    const struct sigaction ignore = {.sa_handler = SIG_IGN};
+    const struct rlimit small = {4096, 4096};
+    struct shared s;
+
+    (void)arg;
+    guard_install();
+    share(&s);
+    cut_short(&s, 0);
+    REQUIRE(sigaction(SIGXFSZ, &ignore, NULL) == 0);
+    REQUIRE(setrlimit(RLIMIT_FSIZE, &small) == 0);
+    s.at[5000] = 'y';
+    EXPECT_INT('y', s.at[5000]);
+    EXPECT_INT(0, s.at[0]);
+    EXPECT_INT(0, lseek(s.fd, 0, SEEK_END));
+    unshare_it(&s);
+}
+
+/* How a child ends: 0, or the signal. */
+static int end_of(void (*work)(struct shared *s), struct shared *s)
+{
+    const struct rlimit none = {0, 0};
+    int status;
+    pid_t pid = fork();
+
+    REQUIRE(pid >= 0);
+    if (pid == 0) {
+        (void)setrlimit(RLIMIT_CORE, &none); /* it is to die */
+        work(s);
+        _exit(0);
+    }
+    REQUIRE(waitpid(pid, &status, 0) == pid);
+    return WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+static void touch_last(struct shared *s)
+{
+    ((volatile uint8_t *)s->at)[PAGES - 1] = 1;
+}
+
+static void touch_unguarded(struct shared *s)
+{
+    guard_unmap(s->at, PAGES);
+    s->at = mmap(NULL, PAGES, PROT_READ | PROT_WRITE, MAP_SHARED, s->fd, 0);
+    touch_last(s);
+}
+
+static void send_sigbus(struct shared *s)
+{
+    (void)s;
+    (void)raise(SIGBUS);
+}
+
+/* Nothing else changes: SIGBUS for another reason is what it has always been,
+ * and so it is in a program that hasn't asked for the guard. */
+static void guard_no_more(const void *arg)
+{
+    struct sigaction usual = {.sa_handler = SIG_DFL};
+    struct shared s;
+
+    (void)arg;
+    REQUIRE(sigaction(SIGBUS, &usual, NULL) == 0); /* a sanitizer's own */
+    share(&s);
+    cut_short(&s, 0);
+    EXPECT_INT(SIGBUS, end_of(touch_last, &s));
+    guard_install();
+    EXPECT_INT(SIGBUS, end_of(touch_unguarded, &s));
+    EXPECT_INT(SIGBUS, end_of(send_sigbus, &s));
+    EXPECT_INT(0, end_of(touch_last, &s));
+    unshare_it(&s);
+}
+
+static const struct test_case guard_cases[] = {
+    {.name = "guard/puts-back", .run = guard_puts_back},
+    {.name = "guard/threads", .run = guard_threads},
+    {.name = "guard/no-room", .run = guard_no_room},
+    {.name = "guard/no-more", .run = guard_no_more},
+};
+
+#define GUARD_CASES (sizeof guard_cases / sizeof *guard_cases)
+
 /* ---- the table ------------------------------------------------------------ */
 
 int main(int argc, char **argv)
 {
-    static struct test_case cases[2 * TARGETS + LIVE_CASES];
+    static struct test_case cases[2 * TARGETS + LIVE_CASES + GUARD_CASES];
     static char names[2 * TARGETS][24];
     struct test_suite suite = {"fuzz", cases, 0, live_leftovers};
 
@@ -345,6 +535,8 @@ int main(int argc, char **argv)
                                           .run = k == 0 ? replay : mutate,
                                           .arg = &targets[i]};
         }
+    for (size_t i = 0; i < GUARD_CASES; i++)
+        cases[suite.count++] = guard_cases[i];
     for (size_t i = 0; i < LIVE_CASES; i++)
         cases[suite.count++] = live_cases[i];
     return harness_main(argc, argv, &suite);

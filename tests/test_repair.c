@@ -424,6 +424,7 @@ static void test_contradictions(const void *arg)
         "{\"op\":\"remove\",\"id\":1,\"token\":\"0000000000000002\","
         "\"seq\":12"};
     const bool none[LEN(book)] = {false};
+    struct store_survey v;
     char crc[32];
 
     (void)arg;
@@ -435,6 +436,7 @@ static void test_contradictions(const void *arg)
         put_lines(1, LINES + 1), put(lines[i], strlen(lines[i]));
         put(crc, strlen(crc)), spill_patched();
         expect_damage(LINES + 1, "contradicts", none);
+        CHECK(check_file(path, &v) == 0 && v.lost == 1);
     }
 }
 

@@ -28,7 +28,7 @@ const char *fuzz_dir(void)
 void fuzz_dir_remove(void)
 {
     static const char *const left[] = {"journal", "journal.lock",
-                                       "journal.new"};
+                                       "journal.compacting"};
     char file[sizeof dir + 16];
 
     if (dir[0] == '\0')

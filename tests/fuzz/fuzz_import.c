@@ -37,6 +37,7 @@ static void check_events(const struct exchange *x)
 
         MUST(strlen(ev->title) == ev->title_len);
         MUST(event_title_check(ev->title, ev->title_len) == 0);
+        MUST(!event_title_blank(ev->title, ev->title_len));
         MUST(event_times_check(ev->start, ev->end) == 0);
         MUST(exchange_title_fault(ev->title) == NULL);
         MUST(exchange_times_fault(ev->start, ev->end) == NULL);

@@ -100,8 +100,8 @@ static bool is_digit(uint8_t c)
     return c >= '0' && c <= '9';
 }
 
-/* Has it a number of 7 digits or more, or with an exponent? An id like that is
- * legal, and the index of the schedule grows up to it: a matter of seconds
+/* Has it a number of 7 or 8 digits, or one with an exponent? An id like that may
+ * be legal, and the index of the schedule grows up to it: a matter of seconds
  * here, where each store into memory is watched. */
 static bool is_slow(void)
 {
@@ -115,11 +115,15 @@ static bool is_slow(void)
             in_string = false;
         if (!in_string && digits > 0 && (text[i] | 0x20) == 'e')
             return true;
-        digits = !in_string && is_digit(text[i]) ? digits + 1 : 0;
-        if (digits > 6)
-            return true;
+        if (!in_string && is_digit(text[i])) {
+            digits++;
+        } else {
+            if (digits == 7 || digits == 8)
+                return true;
+            digits = 0;
+        }
     }
-    return false;
+    return digits == 7 || digits == 8;
 }
 
 static void write_file(void)
@@ -354,8 +358,13 @@ static void check_repair(const char *why)
 
     MUST((len == text_len) == (why[0] == '\0') || text_len == 0 ||
          is_torn_head());
-    if (len < text_len)
+    if (len < text_len) {
         MUST(len > 0 && text[len - 1] == '\n');
+        /* One line, which was never whole. */
+        MUST(memchr(text + len, '\n', text_len - len - 1) == NULL);
+        MUST(text[text_len - 1] != '\n' ||
+             memchr(text + len, '\0', text_len - len) != NULL);
+    }
     if (len > text_len)
         MUST(memchr(text, '\n', text_len) == NULL);
 }

@@ -23,7 +23,9 @@
 struct made { /* a change that was made with a token */
     uint64_t token, rev;
     uint32_t id;
-    uint8_t op;
+    uint8_t op, title_len;
+    int64_t start, end;
+    char title[EVENT_TITLE_MAX];
 };
 
 struct model {
@@ -73,6 +75,7 @@ static void make_change(struct model *m, const struct wire_request *rq)
 {
     uint32_t id = rq->op == WIRE_ADD ? m->next_id++ : rq->id;
     struct event *ev = &m->event[id];
+    struct made *made = &m->made[m->made_count++];
 
     *ev = (struct event){.id = id,
                          .rev = ++m->rev,
@@ -83,22 +86,43 @@ static void make_change(struct model *m, const struct wire_request *rq)
         ev->title = m->title[id];
         memcpy(m->title[id], rq->bytes, rq->bytes_len);
     }
-    m->made[m->made_count++] = (struct made){
-        .token = rq->token, .rev = m->rev, .id = id, .op = rq->op};
+    *made = (struct made){.token = rq->token,
+                          .rev = m->rev,
+                          .id = id,
+                          .op = rq->op,
+                          .title_len = ev->title_len,
+                          .start = rq->start,
+                          .end = rq->end};
+    if (rq->op == WIRE_ADD)
+        memcpy(made->title, rq->bytes, rq->bytes_len);
+}
+
+/* Does it ask for the same? Of an update only the event counts: see store.c. */
+static bool is_same(const struct made *made, const struct wire_request *rq)
+{
+    if (made->op != rq->op || rq->op != WIRE_ADD)
+        return made->op == rq->op && made->id == rq->id;
+    return made->start == rq->start && made->end == rq->end &&
+           made->title_len == rq->bytes_len &&
+           memcmp(made->title, rq->bytes, rq->bytes_len) == 0;
 }
 
 static void expect_change(struct model *m, const struct wire_request *rq)
 {
     const struct made *first = made_with(m, rq->token);
 
+    if (rq->op != WIRE_REMOVE &&
+        event_title_blank((const char *)rq->bytes, rq->bytes_len)) {
+        m->status = WIRE_BAD_TITLE;
+        return;
+    }
     if (first == NULL) {
         m->status = judge(m, rq);
         if (m->status != WIRE_OK)
             return;
         make_change(m, rq);
         first = &m->made[m->made_count - 1];
-    } else if (first->op != rq->op ||
-               (rq->op != WIRE_ADD && first->id != rq->id)) {
+    } else if (!is_same(first, rq)) {
         m->status = WIRE_BAD_TOKEN;
         return;
     }

@@ -13,12 +13,14 @@
 #include "server.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <mqueue.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -33,10 +35,14 @@ struct scene {
     live_strike *strikes[5];
     const char *exempt; /* the transport that is attacked beyond the threat
                            model; NULL = none: nobody may notice */
+    bool alone;         /* its only client is the one that attacks it */
     bool nonsense;      /* proper clients with improper messages, too */
+    bool mortal;        /* who uses the segment may die of it: all are exempt */
 };
 
 static struct live *live;
+static const struct scene *scene;
+static int server_status; /* how it ended */
 static pid_t children[32];
 static unsigned child_count;
 
@@ -59,13 +65,40 @@ static void end(int code)
     exit(code); /* and not _exit: a sanitizer looks for leaks now */
 }
 
+/* The C library calls abort(3) when a semaphore makes no sense to it. */
+static bool is_good_end(int status)
+{
+    return status == 0 ||
+           (scene->mortal && WIFSIGNALED(status) &&
+            (WTERMSIG(status) == SIGABRT || WTERMSIG(status) == SIGKILL));
+}
+
+/* It may also sleep there for ever: 2 s, and then SIGKILL. */
+static void end_at_last(pid_t pid)
+{
+    siginfo_t info = {0};
+
+    for (int i = 0; info.si_pid == 0 && i < 200; i++) {
+        REQUIRE(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) ==
+                0);
+        if (info.si_pid == 0)
+            live_pause(10000);
+    }
+    if (info.si_pid == 0)
+        EXPECT_INT(0, kill(pid, SIGKILL));
+}
+
 static void join_all(unsigned from)
 {
     int status;
 
     while (child_count > from) {
+        if (scene->mortal)
+            end_at_last(children[child_count - 1]);
         REQUIRE(waitpid(children[--child_count], &status, 0) > 0);
-        harness_check(status == 0, false, __FILE__, __LINE__,
+        if (child_count == 0)
+            server_status = status;
+        harness_check(is_good_end(status), false, __FILE__, __LINE__,
                       "process %u ended with status %#x", child_count,
                       (unsigned)status);
     }
@@ -97,6 +130,7 @@ static struct store *open_store(void)
     return st;
 }
 
+/* Once: a server that is started again finds it in the file. */
 static void add_lesson(struct store *st)
 {
     struct event ev = {.title = LESSON,
@@ -105,6 +139,8 @@ static void add_lesson(struct store *st)
                        .end = LESSON_FROM + 3600};
     struct store_result res;
 
+    if (schedule_count(store_schedule(st)) > 0)
+        return;
     store_lock(st);
     EXPECT_INT(0, store_add(st, 0, &ev, &res));
     store_unlock(st);
@@ -152,7 +188,7 @@ struct honest {
     bool failed;
 };
 
-static unsigned long now_us(void)
+unsigned long live_now_us(void)
 {
     return (unsigned long)(clock_now_ns() / 1000);
 }
@@ -161,13 +197,14 @@ static unsigned long now_us(void)
 static void note(struct honest *h, unsigned long since, const char *what,
                  int err)
 {
-    unsigned long us = now_us() - since;
+    unsigned long us = live_now_us() - since;
 
     atomic_fetch_add(&h->mine->calls, 1);
     if (us > atomic_load(&h->mine->worst_us))
         atomic_store(&h->mine->worst_us, us);
     h->failed = h->failed || err != 0;
-    if (err != 0 && !atomic_load(&h->mine->exempt))
+    if ((err != 0 && !atomic_load(&h->mine->exempt)) ||
+        us > LIVE_DEADLINE * 2000) /* it may wait twice; nobody may hang */
         harness_check(false, false, __FILE__, __LINE__,
                       "honest client %u, round %lu, %s: %d after %lu ms",
                       h->who, h->k, what, err, us / 1000);
@@ -176,7 +213,7 @@ static void note(struct honest *h, unsigned long since, const char *what,
 static void get_lesson(struct honest *h)
 {
     struct client_event got;
-    unsigned long since = now_us();
+    unsigned long since = live_now_us();
     int err = client_get(&h->c, 1, &got);
 
     note(h, since, "get", err);
@@ -195,7 +232,7 @@ static void echo(struct honest *h)
     if (len > h->c.conn->max_msg - WIRE_REPLY_MIN)
         len = h->c.conn->max_msg - WIRE_REPLY_MIN;
     live_fill(bytes, len);
-    since = now_us();
+    since = live_now_us();
     note(h, since, "echo", client_echo(&h->c, bytes, len));
 }
 
@@ -212,13 +249,13 @@ static void add_and_get(struct honest *h)
 
     ev.end = ev.start + 3600;
     (void)snprintf(title, sizeof title, "honest %u, %lu", h->who, h->k);
-    since = now_us();
+    since = live_now_us();
     err = client_add(&h->c, client_token(), &ev, &id, &rev);
     note(h, since, "add", err);
     if (err != 0)
         return;
     atomic_fetch_add(&h->mine->adds, 1);
-    since = now_us();
+    since = live_now_us();
     err = client_get(&h->c, id, &got);
     note(h, since, "get", err);
     if (err == 0 && !atomic_load(&h->mine->exempt)) {
@@ -241,7 +278,7 @@ static void one_round(struct honest *h)
 static void greet(struct honest *h, const struct transport *t,
                   struct tp_opts *o)
 {
-    unsigned long since = now_us();
+    unsigned long since = live_now_us();
     /* Who is attacked may lose a message: let it not wait long in vain. */
     int ms = atomic_load(&h->mine->exempt) ? LIVE_DEADLINE / 20 : LIVE_DEADLINE;
 
@@ -250,13 +287,19 @@ static void greet(struct honest *h, const struct transport *t,
     note(h, since, "open", client_open(&h->c, t, o, ms));
 }
 
+static bool is_exempt(const struct transport *t)
+{
+    return scene->mortal ||
+           (scene->exempt != NULL && strcmp(scene->exempt, t->name) == 0);
+}
+
 static void honest(const struct transport *t, unsigned who,
-                   struct tp_server *inherited, const char *exempt)
+                   struct tp_server *inherited)
 {
     struct honest h = {.who = who, .mine = &live->honest[who]};
     struct tp_opts o = {.inherited = inherited};
 
-    atomic_store(&h.mine->exempt, exempt != NULL && !strcmp(exempt, t->name));
+    atomic_store(&h.mine->exempt, is_exempt(t));
     greet(&h, t, &o);
     live_open(live, OPENED);
     live_wait(live, GO);
@@ -267,7 +310,7 @@ static void honest(const struct transport *t, unsigned who,
 }
 
 /* Comes, asks and goes, over one transport after the other. */
-static void newcomer(unsigned who, const char *exempt)
+static void newcomer(unsigned who)
 {
     struct honest h = {.who = who, .mine = &live->honest[who]};
 
@@ -275,7 +318,7 @@ static void newcomer(unsigned who, const char *exempt)
         struct tp_opts o = {0};
         const struct transport *t = tp_all[i % (NAMED + 1)];
 
-        if (!usable(t) || (exempt != NULL && !strcmp(exempt, t->name)))
+        if (!usable(t) || is_exempt(t))
             continue;
         greet(&h, t, &o);
         if (!h.failed)
@@ -303,31 +346,40 @@ static void improper(const struct transport *t, struct tp_server *inherited,
     end(0);
 }
 
-/* The server, and whoever needs its pipe; then the others. How many honest
- * clients have opened. */
-static unsigned start_all(const struct scene *s)
+/* Its pipe, for `clients` of them: the caller drops it. */
+static struct tp_server *start_server(unsigned clients)
 {
-    const struct transport *pipe = tp_find("pipe");
-    struct tp_opts o = {.clients = s->nonsense ? 2 : 1, .wait = live->wait};
+    struct tp_opts o = {.clients = clients, .wait = live->wait};
     struct tp_server *srv = NULL;
-    unsigned who = 0;
 
-    REQUIRE_INT(0, tp_srv_open(pipe, &srv, &o));
+    REQUIRE_INT(0, tp_srv_open(tp_find("pipe"), &srv, &o));
     if (start() == 0)
         serve(srv);
     live_wait(live, SERVING);
+    return srv;
+}
+
+/* The server, and whoever needs its pipe; then the others. How many honest
+ * clients have opened. */
+static unsigned start_all(void)
+{
+    const struct transport *pipe = tp_find("pipe");
+    bool nonsense = scene->nonsense;
+    struct tp_server *srv = start_server(nonsense ? 2 : 1);
+    unsigned who = 0;
+
     if (start() == 0)
-        honest(pipe, who, srv, s->exempt);
-    if (s->nonsense && start() == 0)
+        honest(pipe, who, srv);
+    if (nonsense && start() == 0)
         improper(pipe, srv, 8);
     tp_srv_drop(srv);
     for (size_t i = 0; tp_all[i] != NULL; i++) {
-        if (!usable(tp_all[i]))
+        if (!usable(tp_all[i]) || (scene->alone && is_exempt(tp_all[i])))
             continue;
         who++;
         if (start() == 0)
-            honest(tp_all[i], who, NULL, s->exempt);
-        if (s->nonsense && start() == 0)
+            honest(tp_all[i], who, NULL);
+        if (nonsense && start() == 0)
             improper(tp_all[i], NULL, 8 + who);
     }
     for (unsigned i = 0; i <= who; i++)
@@ -347,8 +399,8 @@ static void start_strikes(const struct scene *s)
         live_wait(live, PREPARED);
 }
 
-/* The attack is over: even the transport that was attacked serves again. */
-static void serves_again(const char *name)
+/* The attack is over: even the transport that was attacked serves. */
+static void serves(const char *name)
 {
     struct tp_opts o = {.open_ms = LIVE_DEADLINE};
     struct client_event got;
@@ -361,6 +413,23 @@ static void serves_again(const char *name)
         harness_check(false, false, __FILE__, __LINE__,
                       "%s doesn't serve any more", name);
     client_close(&c);
+}
+
+static void end_server(void)
+{
+    EXPECT_INT(0, kill(children[0], SIGTERM));
+    join_all(0);
+}
+
+/* Whatever became of the last one: the next server finds the file, and all its
+ * names. */
+static void starts_again(void)
+{
+    tp_srv_drop(start_server(1));
+    for (size_t i = 0; tp_all[i] != NULL; i++)
+        if (usable(tp_all[i]))
+            serves(tp_all[i]->name);
+    end_server();
 }
 
 static void count_ours(const char *title, unsigned long *ours)
@@ -399,6 +468,7 @@ static void check_file(void)
 
 static void report(void)
 {
+    printf("  the server ended with status %#x\n", (unsigned)server_status);
     for (int i = 0; i < 8; i++) {
         const struct live_tally *h = &live->honest[i];
 
@@ -415,9 +485,20 @@ static void report(void)
     (void)fflush(stdout); /* for the eye only */
 }
 
+/* What the C library has to say about its end is no news here. */
+static void quiet(void)
+{
+    const struct rlimit none = {0, 0};
+    int fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+    REQUIRE(fd >= 0 && dup2(fd, STDERR_FILENO) >= 0 && close(fd) == 0);
+    REQUIRE(setenv("LIBC_FATAL_STDERR_", "1", 1) == 0); /* not the terminal */
+    REQUIRE(setrlimit(RLIMIT_CORE, &none) == 0);
+}
+
 static void run_scene(const void *arg)
 {
-    const struct scene *s = arg;
+    const struct scene *s = scene = arg;
     const char *seconds = getenv("FUZZ_SECONDS"), *seed = getenv("FUZZ_SEED");
     unsigned ms = s->ms, honest_count;
 
@@ -430,25 +511,28 @@ static void run_scene(const void *arg)
     live->wait = s->wait;
     live->seed = seed != NULL ? (unsigned)strtoul(seed, NULL, 10) : 1;
     guard_install(); /* as ipclab does, servers and clients */
+    if (s->mortal)
+        quiet();
     for (int i = 0; i < LIVE_GATES; i++)
         REQUIRE(sem_init(&live->gate[i], 1, 0) == 0);
-    honest_count = start_all(s);
+    honest_count = start_all();
     start_strikes(s);
     for (unsigned i = 0; i < honest_count; i++)
         live_open(live, GO);
-    if (start() == 0)
-        newcomer(honest_count, s->exempt);
+    if (!s->mortal && start() == 0)
+        newcomer(honest_count);
     for (unsigned left = ms; left > 0; left -= left < 500 ? left : 500)
         live_pause((left < 500 ? left : 500) * 1000);
     atomic_store(&live->over, true);
     join_all(1); /* all but the server */
     if (s->exempt != NULL)
-        serves_again(s->exempt);
-    EXPECT_INT(0, kill(children[0], SIGTERM));
-    join_all(0);
+        serves(s->exempt);
+    end_server();
     check_file();
     if (seconds != NULL)
         report();
+    if (s->mortal)
+        starts_again();
     (void)munmap(live, sizeof *live); /* ours, mapped above */
 }
 
@@ -476,25 +560,30 @@ void live_leftovers(const struct test_case *c)
 /* ---- the table ----------------------------------------------------------------- */
 
 static const struct scene strikes = {
-    .ms = 2500,
+    .ms = 1500,
     .strikes = {strike_socket, strike_fifo, strike_mqueue, strike_shm},
     .nonsense = true};
 static const struct scene adapt = {
     .wait = TP_ADAPT,
-    .ms = 1000,
+    .ms = 700,
     .strikes = {strike_socket, strike_fifo, strike_mqueue, strike_shm},
     .nonsense = true};
 static const struct scene other_slots = {
-    .ms = 500, .strikes = {strike_all_slots}, .exempt = "shm"};
+    .ms = 400, .strikes = {strike_all_slots}, .exempt = "shm"};
+static const struct scene libc = {
+    .ms = 400, .strikes = {strike_libc}, .mortal = true};
+static const struct scene doorbell = {.ms = 400, .strikes = {strike_doorbell}};
 static const struct scene truncated = {
-    .ms = 500, .strikes = {strike_truncate}, .exempt = "shm"};
+    .ms = 700, .strikes = {strike_truncate}, .exempt = "shm", .alone = true};
 static const struct scene reply_queue = {
-    .ms = 500, .strikes = {strike_reply_queue}, .exempt = "mqueue"};
+    .ms = 400, .strikes = {strike_reply_queue}, .exempt = "mqueue"};
 
 const struct test_case live_cases[LIVE_CASES] = {
     {.name = "live/strikes", .run = run_scene, .arg = &strikes},
     {.name = "live/strikes-adapt", .run = run_scene, .arg = &adapt},
+    {.name = "live/doorbell", .run = run_scene, .arg = &doorbell},
     {.name = "live/other-slots", .run = run_scene, .arg = &other_slots},
+    {.name = "live/libc", .run = run_scene, .arg = &libc},
     {.name = "live/truncated", .run = run_scene, .arg = &truncated},
     {.name = "live/reply-queue", .run = run_scene, .arg = &reply_queue},
 };

@@ -18,7 +18,7 @@
 #include <semaphore.h>
 #include <stdatomic.h>
 
-#define LIVE_CASES 5
+#define LIVE_CASES 7
 extern const struct test_case live_cases[LIVE_CASES];
 
 /* Looks for queues and segments that a case has left. */
@@ -62,8 +62,13 @@ live_strike strike_socket, strike_fifo, strike_mqueue, strike_shm;
 
 /* Beyond the threat model. */
 live_strike strike_all_slots;   /* scribbles over the whole segment */
+live_strike strike_libc;        /* also where the C library trusts it */
 live_strike strike_truncate;    /* cuts the segment */
 live_strike strike_reply_queue; /* garbage into another's replies */
+
+/* Not hostile for long: spoils the doorbell, and looks how the server gets over
+ * it. */
+live_strike strike_doorbell;
 
 /* A proper client of this transport whose messages are nonsense; it checks
  * that each gets a reply. */
@@ -71,6 +76,7 @@ void strike_client(struct live *live, struct live_tally *mine,
                    struct tp_client *c);
 
 /* Random numbers of this process, and other small things. */
+unsigned long live_now_us(void);
 void live_seed(unsigned seed);
 uint32_t live_any(void);
 void live_fill(void *buf, size_t len);

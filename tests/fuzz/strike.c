@@ -4,7 +4,7 @@
  * What any program of this user can do with the names that a server has made:
  * connect, write, send and map them, without the lab's code.
  *
- * It needs _GNU_SOURCE for usleep.
+ * It needs _GNU_SOURCE for usleep and syscall.
  */
 #define _GNU_SOURCE
 #include "live.h"
@@ -14,16 +14,19 @@
 #include "bytes.h"
 #include "cframe.h"
 #include "crc32.h"
+#include "guard.h"
 #include "wire.h"
 
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/futex.h>
 #include <mqueue.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -358,7 +361,7 @@ void strike_reply_queue(struct live *live, struct live_tally *mine)
 /* Its first bytes: as in shm.c. */
 struct head {
     alignas(SHM_LINE) _Atomic uint64_t rung;
-    struct bell doorbell;
+    sem_t doorbell;
 };
 
 struct segment {
@@ -379,11 +382,12 @@ static void segment_open(struct segment *s)
     s->max_msg = tp_find("shm")->usual_msg;
     s->head = mmap(NULL, s->size, PROT_READ | PROT_WRITE, MAP_SHARED, s->fd, 0);
     REQUIRE(s->head != MAP_FAILED);
+    guard_add(s->head, s->size, dup(s->fd)); /* it may cut it itself */
 }
 
 static void segment_close(struct segment *s)
 {
-    munmap(s->head, s->size);
+    guard_unmap(s->head, s->size);
     close(s->fd);
 }
 
@@ -407,7 +411,7 @@ static unsigned slot_of(const struct segment *s, struct tp_client *c)
 static void ring(struct segment *s, unsigned slot)
 {
     atomic_fetch_or(&s->head->rung, UINT64_C(1) << slot);
-    bell_ring(&s->head->doorbell);
+    (void)sem_post(&s->head->doorbell); /* EOVERFLOW: scribbled over */
 }
 
 /* A request whose length and bytes change while the server reads them. */
@@ -424,12 +428,16 @@ static void shifting_request(struct segment *s, struct shm_box *box,
     }
 }
 
-static void fill_bell(struct bell *bell)
+/* The count and the number of who waits: what everybody who uses a semaphore
+ * changes. (glibc and musl, 64 bits. The rest is for the C library alone.) */
+static void fill_bell(sem_t *bell)
 {
     static const uint32_t with[] = {0, 1, 2, 3, UINT32_MAX, 0x80000000};
+    uint32_t words[2];
 
-    atomic_store(&bell->state,
-                 live_any() % 4 == 0 ? live_any() : with[live_any() % 6]);
+    for (int i = 0; i < 2; i++)
+        words[i] = live_any() % 4 == 0 ? live_any() : with[live_any() % 6];
+    memcpy(bell, words, sizeof words);
 }
 
 static void hit_segment(struct segment *s, unsigned slot, uint64_t ticket)
@@ -448,7 +456,11 @@ static void hit_segment(struct segment *s, unsigned slot, uint64_t ticket)
         live_fill(request, sizeof *request + 64);
         ring(s, slot);
         break;
-    case 3: live_fill(reply, sizeof *reply + 64); break;
+    case 3:
+        live_fill(reply, offsetof(struct shm_box, bell));
+        fill_bell(&reply->bell);
+        live_fill(reply->payload, 64);
+        break;
     case 4: fill_bell(&reply->bell); break;
     case 5: fill_bell(&s->head->doorbell); break;
     case 6:
@@ -457,7 +469,7 @@ static void hit_segment(struct segment *s, unsigned slot, uint64_t ticket)
     default: /* everybody, all the time */
         for (int i = 0; i < 200; i++) {
             atomic_store(&s->head->rung, UINT64_MAX);
-            bell_ring(&s->head->doorbell);
+            (void)sem_post(&s->head->doorbell); /* as above */
         }
     }
 }
@@ -491,7 +503,102 @@ void strike_shm(struct live *live, struct live_tally *mine)
     segment_close(&s);
 }
 
+/* ---- the doorbell, spoilt once ----------------------------------------------- */
+
+static bool doorbell_makes_sense(const struct segment *s)
+{
+    uint32_t words[2];
+
+    memcpy(words, &s->head->doorbell, sizeof words);
+    return words[0] < 1000 && words[1] == 1; /* count, waiters */
+}
+
+/* The server sleeps, and whoever posts will wake it. */
+static void await_sleep(const struct segment *s)
+{
+    unsigned long since = live_now_us();
+    bool asleep;
+
+    while (!(asleep = doorbell_makes_sense(s)) &&
+           live_now_us() - since < LIVE_DEADLINE * 1000)
+        live_pause(100);
+    harness_check(asleep, false, __FILE__, __LINE__,
+                  "the doorbell isn't as it should be");
+}
+
+/* A hundred requests: with a doorbell that wakes nobody each would have to wait
+ * until the server looks by itself, most of 100 ms. */
+static void ask_often(struct tp_client *c)
+{
+    uint8_t ping[WIRE_REQUEST_MIN] = {WIRE_VERSION, WIRE_PING}, reply[100];
+    unsigned long since = live_now_us();
+
+    for (int i = 0; i < 100; i++) {
+        EXPECT_INT(0, tp_cli_send(c, ping, sizeof ping, LIVE_DEADLINE));
+        EXPECT(tp_cli_recv(c, reply, sizeof reply, LIVE_DEADLINE) > 0);
+    }
+    since = (live_now_us() - since) / 1000;
+    harness_check(since < 6000, false, __FILE__, __LINE__,
+                  "100 requests took %lu ms", since);
+}
+
+/* A count that takes minutes to count down, a number of waiters that is wrong
+ * for good: the server gets over both by itself. */
+void strike_doorbell(struct live *live, struct live_tally *mine)
+{
+    static const uint32_t words[][2] = {
+        {INT32_MAX, 0}, {0, 0}, {3, UINT32_MAX}};
+    struct tp_opts o = {.open_ms = LIVE_DEADLINE};
+    struct tp_client *c = NULL;
+    struct segment s;
+
+    segment_open(&s);
+    live_open(live, PREPARED);
+    REQUIRE_INT(0, tp_cli_open(tp_find("shm"), &c, &o));
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        await_sleep(&s);
+        memcpy(&s.head->doorbell, words[i], sizeof words[i]);
+        await_sleep(&s);
+        ask_often(c);
+        atomic_fetch_add(&mine->calls, 1);
+    }
+    tp_cli_close(c);
+    segment_close(&s);
+}
+
 /* ---- beyond the threat model ------------------------------------------------- */
+
+/* Bytes at the front of a semaphore that everybody who uses it changes; those
+ * behind them the C library takes for its own. */
+#define SEM_FRONT 8
+
+/* Does this byte of the segment belong to the C library? */
+static bool is_libc(const struct segment *s, size_t at)
+{
+    size_t box = shm_box_size(s->max_msg);
+    size_t bell = offsetof(struct head, doorbell);
+
+    if (at >= sizeof *s->head) {
+        at = (at - sizeof *s->head) % box;
+        bell = offsetof(struct shm_box, bell);
+    }
+    return at >= bell + SEM_FRONT && at < bell + sizeof(sem_t);
+}
+
+/* One piece of the segment, more often a box's head than payload. */
+static void scribble(struct segment *s, bool everywhere)
+{
+    size_t at = live_any() % s->size, len = 1 + live_any() % 4096;
+    uint8_t *bytes = (uint8_t *)s->head;
+
+    if (live_any() % 2)
+        at = (size_t)((uint8_t *)shm_box_at(s->head + 1, s->max_msg,
+                                            live_any() % (2 * LIVE_CLIENTS)) -
+                      bytes);
+    for (; len > 0 && at < s->size; len--, at++)
+        if (everywhere || !is_libc(s, at))
+            bytes[at] = (uint8_t)live_any();
+}
 
 void strike_all_slots(struct live *live, struct live_tally *mine)
 {
@@ -500,31 +607,80 @@ void strike_all_slots(struct live *live, struct live_tally *mine)
     segment_open(&s);
     live_open(live, PREPARED);
     while (go_on(live, mine)) {
-        size_t at = live_any() % s.size, len = 1 + live_any() % 4096;
-
-        if (live_any() % 2) /* the heads of boxes, more often than payload */
-            at = (size_t)((uint8_t *)shm_box_at(s.head + 1, s.max_msg,
-                                                live_any() %
-                                                    (2 * LIVE_CLIENTS)) -
-                          (uint8_t *)s.head);
-        if (len > s.size - at)
-            len = s.size - at;
-        live_fill((uint8_t *)s.head + at, len);
+        scribble(&s, false);
         ring(&s, live_any() % 64);
         live_pause(200);
     }
     segment_close(&s);
 }
 
-void strike_truncate(struct live *live, struct live_tally *mine)
+/* Who sleeps there, wakes, finds that nobody has posted, and calls the kernel
+ * again with what it finds in the semaphore now. */
+static void shake(sem_t *sem)
+{
+    (void)syscall(SYS_futex, sem, FUTEX_WAKE, 1, NULL, NULL, 0); /* or nobody */
+}
+
+/* Everything at once, also what the server can't get over: what the C library
+ * keeps in a semaphore, and pages that are gone when the kernel looks at them.
+ * Then the C library ends the process. It doesn't ring, or it would be this
+ * one. */
+void strike_libc(struct live *live, struct live_tally *mine)
 {
     struct segment s;
 
     segment_open(&s);
     live_open(live, PREPARED);
     while (go_on(live, mine)) {
-        EXPECT_INT(0, ftruncate(s.fd, 0));
-        live_pause(20000);
+        if (live_any() % 64 == 0)
+            EXPECT_INT(0, ftruncate(s.fd, 0));
+        scribble(&s, true);
+        if (live_any() % 16 == 0) {
+            live_fill(&s.head->doorbell, sizeof s.head->doorbell);
+            memset(&s.head->doorbell, 0, sizeof(uint32_t)); /* no post */
+            shake(&s.head->doorbell);
+        }
+        live_pause(200);
     }
+    segment_close(&s);
+}
+
+static off_t size_now(const struct segment *s)
+{
+    struct stat st;
+
+    REQUIRE(fstat(s->fd, &st) == 0);
+    return st.st_size;
+}
+
+/* Cuts the segment while the server sleeps; the server must be the one that
+ * finds it cut, and puts it back. Then it is asked something: its answer may be
+ * lost, but there is an error, in time, and the next client is served. */
+void strike_truncate(struct live *live, struct live_tally *mine)
+{
+    uint8_t ping[WIRE_REQUEST_MIN] = {WIRE_VERSION, WIRE_PING}, reply[100];
+    struct tp_opts o = {.open_ms = LIVE_DEADLINE};
+    struct tp_client *c = NULL;
+    struct segment s;
+    unsigned long since;
+
+    segment_open(&s);
+    live_open(live, PREPARED);
+    REQUIRE_INT(0, tp_cli_open(tp_find("shm"), &c, &o));
+    while (go_on(live, mine)) {
+        await_sleep(&s);
+        EXPECT_INT(0, ftruncate(s.fd, 0));
+        since = live_now_us();
+        while (size_now(&s) == 0 &&
+               live_now_us() - since < LIVE_DEADLINE * 1000)
+            live_pause(100);
+        REQUIRE(size_now(&s) == (off_t)s.size);
+        EXPECT_INT(0, tp_cli_send(c, ping, sizeof ping, LIVE_DEADLINE));
+        if (tp_cli_recv(c, reply, sizeof reply, LIVE_DEADLINE) <= 0) {
+            tp_cli_close(c); /* it doesn't know what became of its request */
+            REQUIRE_INT(0, tp_cli_open(tp_find("shm"), &c, &o));
+        }
+    }
+    tp_cli_close(c);
     segment_close(&s);
 }
