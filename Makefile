@@ -38,6 +38,10 @@ endif
 # have installed what they ask for.
 CJSON_CFLAGS = $(shell pkg-config --cflags libcjson 2>/dev/null)
 CJSON_LIBS   = $(shell pkg-config --libs libcjson 2>/dev/null || echo -lcjson)
+# Calendars with rules; without it the other calendars can be read.
+ICAL_CFLAGS  = $(shell pkg-config --exists libical 2>/dev/null && \
+                 echo -DHAVE_LIBICAL `pkg-config --cflags libical`)
+ICAL_LIBS    = $(if $(ICAL_CFLAGS),-lical)
 CUNIT_LIBS   = $(shell pkg-config --libs cunit 2>/dev/null || echo -lcunit)
 REVISION     = $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 
@@ -51,7 +55,8 @@ CHAPTERS = pipe/pipe fifo/fifo mqueue/mqueue mqueue/quota shm/shm socket/socket
 LIB = $(CHAPTERS) $(addprefix common/, transport rundir slots wait guard frame \
       cframe crc32 utf8 timestamp json schedule fileio journal_line journal_scan \
       journal_fresh journal_lock journal tokens store store_check wire server client)
-CLI = $(addprefix common/, ipclab cmd cmd_serve cmd_events cmd_check cmd_web \
+ICS = $(addprefix common/ics_, file library line none read rule value write zone)
+CLI = $(ICS) $(addprefix common/, ipclab cmd cmd_serve cmd_events cmd_check cmd_web \
       exchange localtime week demo)
 BENCH = $(addprefix bench/, ipcbench options plan sweep case measure lab bare \
         peer peers/folder peers/gets count count_perf count_strace stats machine \
@@ -63,7 +68,7 @@ BENCH = $(addprefix bench/, ipcbench options plan sweep case measure lab bare \
 BENCH_TESTS = test_bench test_ipcbench test_count test_machine test_compare \
               test_table test_html test_peers
 DISK_TESTS = test_durability test_repair test_rounds
-TESTS = test_schedule test_journal test_store test_wire test_server test_week \
+TESTS = test_schedule test_journal test_store test_wire test_server test_week test_ics \
         $(BENCH_TESTS) conformance test_crash test_cli test_access \
         test_exits test_neighbours test_threads test_gaps test_fuzz test_web $(DISK_TESTS)
 # Two lanes side by side. All of a user's processes share one limit for message
@@ -75,7 +80,7 @@ LANE_2 = conformance:pipe/,fifo/,shm/,socket/ \
          test_neighbours:pipe/,fifo/,shm/,socket/ \
          $(filter-out conformance test_neighbours $(LANE_1),$(TESTS))
 FUZZED = $(addprefix tests/fuzz/fuzz_, wire server client journal json import \
-         time frame cframe)
+         ics time frame cframe)
 SOAK = $(addprefix tests/, soak soak_client soak_look soak_run soak_server soak_watch)
 CRASH = $(addprefix tests/, crash_cell crash_check crash_run crash_step crash_stop \
         crash_sweep crash_table)
@@ -93,6 +98,9 @@ all: $(BUILD)/ipclab $(BUILD)/ipcbench
 
 $(BUILD)/ipclab: $(call obj,$(CLI)) $(LIB_A)
 $(BUILD)/ipcbench: $(call obj,$(BENCH)) $(LIB_A)
+$(BUILD)/tests/test_ics: $(call obj,$(ICS) common/exchange common/localtime)
+$(call obj,common/ics_library common/ics_none tests/test_ics): DEFS = $(ICAL_CFLAGS)
+$(BUILD)/ipclab $(BUILD)/tests/test_ics $(BUILD)/tests/test_fuzz: LDLIBS += $(ICAL_LIBS)
 $(BUILD)/tests/test_week: $(call obj,common/week common/localtime)
 $(addprefix $(BUILD)/tests/, $(BENCH_TESTS)): \
     $(call obj,$(filter-out bench/ipcbench,$(BENCH)) tests/fakes)
@@ -104,7 +112,7 @@ $(BUILD)/tests/test_crash: $(call obj,$(CRASH))
 $(addprefix $(BUILD)/tests/test_, access exits gaps neighbours threads): \
     $(call obj,tests/world)
 $(BUILD)/tests/test_fuzz: $(call obj,tests/world $(FUZZED) $(addprefix tests/fuzz/, \
-    folder live strike) $(addprefix common/, exchange localtime))
+    folder live strike) $(ICS) $(addprefix common/, exchange localtime))
 $(call obj,$(FUZZED)): DEFS = -DLLVMFuzzerTestOneInput=$(notdir $*)
 # Their server is the one of `serve`, forked as demo does.
 $(addprefix $(BUILD)/tests/, $(DISK_TESTS)): $(call obj,tests/disk \
@@ -199,7 +207,7 @@ $(revealed): DEFS = -DIPCLAB_REV='"$(REVISION)"' \
 $(revealed): $(BUILD)/revision
 
 # What everything was built with: other settings build everything anew.
-$(BUILD)/settings: remember = $(COMPILE) $(LINK)
+$(BUILD)/settings: remember = $(COMPILE) $(LINK) $(ICAL_CFLAGS)
 $(BUILD)/revision: remember = $(REVISION)
 $(BUILD)/settings $(BUILD)/revision: FORCE | $(filter clean deps,$(MAKECMDGOALS))
 	$(Q)mkdir -p $(@D)
@@ -259,7 +267,7 @@ lint:
 TARGETS = $(patsubst tests/fuzz/fuzz_%,%,$(FUZZED))
 FUZZERS = $(addprefix $(BUILD)/fuzz/, $(TARGETS))
 fuzz_obj = $(addprefix $(BUILD)/fuzz/obj/, $(addsuffix .o, $(1)))
-FUZZ_WITH = $(LIB) common/exchange common/localtime tests/fuzz/folder \
+FUZZ_WITH = $(LIB) $(ICS) common/exchange common/localtime tests/fuzz/folder \
             tests/fuzz/libfuzzer
 FUZZ_SAN = address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 
@@ -274,7 +282,7 @@ $(FUZZERS): private SANFLAGS = -fsanitize=fuzzer,$(FUZZ_SAN)
 $(FUZZERS): $(BUILD)/fuzz/%: $(BUILD)/fuzz/obj/tests/fuzz/fuzz_%.o \
             $(call fuzz_obj,$(FUZZ_WITH))
 	$(call say,LD,$@)
-	$(Q)$(LINK) -o $@ $^ $(CJSON_LIBS) -lrt -ldl -lm $(LDLIBS)
+	$(Q)$(LINK) -o $@ $^ $(CJSON_LIBS) $(ICAL_LIBS) -lrt -ldl -lm $(LDLIBS)
 
 -include $(patsubst %.o,%.d,$(call fuzz_obj,$(FUZZED) $(FUZZ_WITH)))
 
@@ -291,7 +299,7 @@ fuzz-run: $(FUZZERS)
 	$(Q)for t in $(or $(TARGET),$(TARGETS)); do \
 	    mkdir -p $(BUILD)/fuzz/found/$$t; echo "fuzz: $$t"; \
 	    $(BUILD)/fuzz/$$t $(if $(RUNS),-runs=$(RUNS),-max_total_time=$(SECONDS)) \
-	        -max_len=1500 -timeout=10 -print_final_stats=1 -verbosity=0 \
+	        -max_len=1500 -timeout=60 -print_final_stats=1 -verbosity=0 \
 	        -artifact_prefix=$(BUILD)/fuzz/failed-$$t- \
 	        $(BUILD)/fuzz/found/$$t tests/fuzz/corpus/$$t || exit 1; done
 
@@ -364,7 +372,7 @@ deps-peers:
 	    libsqlite3-dev
 
 deps-web:
-	$(Q)sh .ci/deps libmicrohttpd-dev
+	$(Q)sh .ci/deps libmicrohttpd-dev libical-dev python3-icalendar
 
 deps-tools:
 	$(Q)sh .ci/deps clang clang-format clang-tidy cppcheck valgrind

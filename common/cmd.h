@@ -49,7 +49,7 @@ struct cli {
     uint64_t token, rev;
     unsigned long count;
     unsigned port; /* web: 0 = any free one */
-    bool json, again, fast, no_sync;
+    bool json, again, fast, no_sync, ics;
     char **operand;
     int operands;
 };

@@ -10,6 +10,7 @@
 #define _XOPEN_SOURCE 700
 #include "cmd.h"
 #include "exchange.h"
+#include "ics.h"
 #include "localtime.h"
 #include "week.h"
 
@@ -18,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -419,21 +421,50 @@ int cmd_remove(const struct cli *cli)
 
 /* ---- import ------------------------------------------------------------- */
 
-/* Nothing is sent before the whole file was found good. */
-static int read_file(const char *path, struct exchange *x)
+/* JSON or a calendar: the text says which. */
+static int understand(const struct cli *cli, const char *text, size_t len,
+                      struct exchange *x, char why[CMD_WHY_MAX])
 {
+    struct ics_opts opts = {.now = (int64_t)time(NULL)};
+    int code = read_range(cli, &opts.from, &opts.to);
+
+    if (code)
+        return code;
+    if (ics_is(text, len))
+        return ics_parse(x, text, len, &opts, why, CMD_WHY_MAX);
+    if (cli->from || cli->to)
+        return cmd_error(CMD_USAGE, "--from and --to are for calendars (.ics)");
+    return exchange_parse(x, text, len, why, CMD_WHY_MAX);
+}
+
+static void print_notes(const char *path, const struct exchange *x)
+{
+    if (x->note[0])
+        cmd_error(0, "note: '%s': %s", path, x->note);
+    for (const char *s = x->notes; s && *s; s += strcspn(s, "\n") + 1)
+        cmd_error(0, "note: '%s': %.*s", path, (int)strcspn(s, "\n"), s);
+}
+
+/* Nothing is sent before the whole file was found good. */
+static int read_file(const struct cli *cli, struct exchange *x)
+{
+    const char *path = cli->operand[0];
     bool standard = !strcmp(path, "-");
     FILE *in = standard ? stdin : fopen(path, "r");
-    char why[CMD_WHY_MAX];
+    char why[CMD_WHY_MAX], *text;
+    size_t len;
     int err;
 
     *x = (struct exchange){0};
     if (!in)
         return cmd_error(CMD_IO, "cannot open '%s': %s %s", path,
                          cmd_errno_name(-errno), strerror(errno));
-    err = exchange_read(x, in, why, sizeof why);
+    err = exchange_load(in, &text, &len);
     if (!standard)
         fclose(in);
+    if (err == 0)
+        err = understand(cli, text, len, x, why);
+    free(text);
     if (err == -EBADMSG)
         return cmd_error(CMD_DATA, "cannot import '%s': %s", path, why);
     if (err == -EFBIG)
@@ -443,9 +474,9 @@ static int read_file(const char *path, struct exchange *x)
         return cmd_error(err == -ENOMEM ? CMD_CREATE : CMD_IO,
                          "cannot read '%s': %s %s", path, cmd_errno_name(err),
                          strerror(-err));
-    if (x->note[0])
-        cmd_error(0, "note: '%s': %s", path, x->note);
-    return 0;
+    if (err == 0)
+        print_notes(path, x);
+    return err;
 }
 
 /* A token that the store knows gives the first result, whose revision lies
@@ -498,7 +529,7 @@ int cmd_import(const struct cli *cli)
 {
     struct exchange x;
     struct session s;
-    int code = read_file(cli->operand[0], &x);
+    int code = read_file(cli, &x);
 
     if (!code)
         code = session_open(&s, cli);
@@ -524,7 +555,7 @@ static FILE *open_export(const char *path, char fresh[CMD_PATH_MAX])
         return fopen(path, "w");
     if (old && access(path, W_OK) < 0)
         return NULL;
-    if (snprintf(fresh, CMD_PATH_MAX, "%s.new", path) >= CMD_PATH_MAX) {
+    if (snprintf(fresh, CMD_PATH_MAX, "%s.exporting", path) >= CMD_PATH_MAX) {
         errno = ENAMETOOLONG;
         return NULL;
     }
@@ -535,19 +566,43 @@ static FILE *open_export(const char *path, char fresh[CMD_PATH_MAX])
     return f;
 }
 
+static bool has_suffix(const char *path, const char *suffix)
+{
+    size_t len = strlen(path), n = strlen(suffix);
+
+    return len > n && !strcasecmp(path + len - n, suffix);
+}
+
+/* As a calendar. Its events have to be told from those of another store. */
+static void write_calendar(const struct cli *cli, FILE *out,
+                           const struct events *list)
+{
+    char host[65] = "", origin[100];
+
+    (void)gethostname(host, sizeof host - 1); /* then without */
+    snprintf(origin, sizeof origin, "%s%s%s", cli->instance, *host ? "." : "",
+             host);
+    ics_write(out, list->at, list->count, origin, (int64_t)time(NULL));
+}
+
 /* Synced, before the old file is given up for it. */
-static bool write_events(FILE *out, const struct events *list, bool sync)
+static bool write_events(const struct cli *cli, FILE *out,
+                         const struct events *list, bool sync)
 {
     bool good;
 
-    exchange_write(out, list->at, list->count, false);
+    if (cli->ics || has_suffix(cli->operand[0], ".ics"))
+        write_calendar(cli, out, list);
+    else
+        exchange_write(out, list->at, list->count, false);
     good =
         fflush(out) == 0 && !ferror(out) && (!sync || fsync(fileno(out)) == 0);
     return (out == stdout || fclose(out) == 0) && good;
 }
 
 /* All events are here before the file is touched. */
-static int write_file(const char *path, const struct events *list)
+static int write_file(const struct cli *cli, const char *path,
+                      const struct events *list)
 {
     char fresh[CMD_PATH_MAX] = "";
     FILE *out = strcmp(path, "-") ? open_export(path, fresh) : stdout;
@@ -555,7 +610,7 @@ static int write_file(const char *path, const struct events *list)
     if (!out)
         return cmd_error(CMD_CREATE, "cannot make '%s': %s %s", path,
                          cmd_errno_name(-errno), strerror(errno));
-    if (!write_events(out, list, *fresh) ||
+    if (!write_events(cli, out, list, *fresh) ||
         (*fresh && rename(fresh, path) < 0)) {
         cmd_error(CMD_IO, "cannot write '%s': %s %s", path,
                   cmd_errno_name(-errno), strerror(errno));
@@ -593,7 +648,7 @@ int cmd_export(const struct cli *cli)
     if (!code) {
         char *real = behind_link(cli->operand[0]);
 
-        code = write_file(real ? real : cli->operand[0], &list);
+        code = write_file(cli, real ? real : cli->operand[0], &list);
         free(real);
     }
     free_events(&list);

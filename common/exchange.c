@@ -188,10 +188,39 @@ static void note_extras(struct exchange *x, const cJSON *object, size_t number)
     }
 }
 
-static int read_events(struct exchange *x, char *why, size_t cap)
+/* The line on which the array's element begins; `text` was parsed before. */
+static size_t line_of(const char *text, size_t len, size_t number)
+{
+    size_t line = 1, depth = 0;
+    bool quoted = false, next = false;
+
+    for (size_t i = 0; i < len; i++) {
+        char c = text[i];
+
+        line += c == '\n';
+        if (quoted) {
+            i += c == '\\'; /* what stands behind it ends no string */
+            quoted = c != '"';
+            continue;
+        }
+        if (strchr(" \t\r\n", c))
+            continue;
+        if (next && --number == 0)
+            break;
+        quoted = c == '"';
+        depth += c == '[' || c == '{';
+        depth -= c == ']' || c == '}';
+        next = depth == 1 && (c == ',' || c == '[');
+    }
+    return line;
+}
+
+static int read_events(struct exchange *x, const char *text, size_t len,
+                       char *why, size_t cap)
 {
     size_t count = (size_t)cJSON_GetArraySize(x->tree);
     const cJSON *object;
+    char fault[200];
 
     if (!cJSON_IsArray(x->tree))
         return bad(why, cap, "not an array of events");
@@ -201,11 +230,10 @@ static int read_events(struct exchange *x, char *why, size_t cap)
         return -ENOMEM;
     cJSON_ArrayForEach(object, x->tree)
     {
-        int err =
-            read_event(&x->events[x->count], object, x->count + 1, why, cap);
-
-        if (err < 0)
-            return err;
+        if (read_event(&x->events[x->count], object, x->count + 1, fault,
+                       sizeof fault) < 0)
+            return bad(why, cap, "line %zu: %s",
+                       line_of(text, len, x->count + 1), fault);
         note_extras(x, object, ++x->count);
     }
     return exchange_give_tokens(x);
@@ -219,7 +247,7 @@ int exchange_parse(struct exchange *x, const char *text, size_t len, char *why,
 
     *x = (struct exchange){0};
     x->tree = json_parse(text, len, &line, fault, sizeof fault);
-    return x->tree ? read_events(x, why, cap)
+    return x->tree ? read_events(x, text, len, why, cap)
                    : bad(why, cap, "line %zu: %s", line, fault);
 }
 

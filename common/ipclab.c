@@ -74,16 +74,25 @@ static const struct command commands[] = {
      "  --json               its events as an array, times in UTC\n\n"
      "As wide as the terminal. In a pipe or file: no colour, ASCII lines,\n"
      "$COLUMNS or 100 columns. NO_COLOR=1 switches colours off.\n"},
-    {"import", "FILE", "add the events of a JSON file", "A", 1, 1, cmd_import,
+    {"import", "FILE", "add the events of a JSON or .ics file", "AFO", 1, 1,
+     cmd_import,
      "  FILE                 [{\"title\": ..., \"start\": ..., \"end\": ...}, "
      "...]\n"
-     "                       - reads standard input\n"
-     "  --again              add the events even if they came in before\n\n"
-     "The whole file is checked before anything is added. To import a file a\n"
-     "second time adds nothing, also when its events were changed or removed\n"
-     "since.\n"},
-    {"export", "FILE", "write all events as JSON", "", 1, 1, cmd_export,
-     "  FILE                 - writes to standard output\n"},
+     "                       or a calendar (iCalendar); - = standard input\n"
+     "  --again              add the events even if they came in before\n"
+     "  --from TIME, --to TIME   of a calendar, only what overlaps this\n\n"
+     "The whole file is checked before anything is added. To import it a "
+     "second\n"
+     "time adds nothing, also when its events were changed or removed since.\n"
+     "Of a series each occurrence becomes an event; of one without end, those\n"
+     "from a year ago until two years ahead. Times without a zone are local.\n"
+     "What a timetable has no place for is listed.\n"},
+    {"export", "FILE", "write all events as JSON or .ics", "L", 1, 1,
+     cmd_export,
+     "  FILE                 a calendar if its name ends with .ics, else "
+     "JSON;\n"
+     "                       - writes to standard output\n"
+     "  --ics                a calendar, whatever the name\n"},
     {"ping", "", "time round trips to the server", "cJ", 0, 0, cmd_ping,
      "  -c, --count N        how many (default 1000)\n"
      "  --json               as a JSON object\n"},
@@ -198,6 +207,7 @@ static const struct option long_options[] = {
     {"json", no_argument, NULL, 'J'},
     {"again", no_argument, NULL, 'A'},
     {"fast", no_argument, NULL, 'X'},
+    {"ics", no_argument, NULL, 'L'},
     {NULL, 0, NULL, 0},
 };
 
@@ -315,6 +325,7 @@ static int read_option(struct reading *r, int letter)
     case 'J': cli->json = true; break;
     case 'A': cli->again = true; break;
     case 'X': cli->fast = true; break;
+    case 'L': cli->ics = true; break;
     }
     return code;
 }

@@ -79,7 +79,9 @@ void rundir_remove(void)
 void rundir_object(char object[RUNDIR_OBJECT_MAX], int dir, const char *name)
 {
     struct stat st = {0};
-    uint64_t hash = 14695981039346656037u; /* FNV-1a, 64 bits */
+    /* Like FNV-1a, but a whole number at a time: inode numbers that are near
+     * each other never share a hash, as bytes through fnv() do. */
+    uint64_t hash = 14695981039346656037u;
 
     if (fstat(dir, &st) == 0) {
         hash = (hash ^ (uint64_t)st.st_dev) * 1099511628211u;

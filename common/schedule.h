@@ -37,7 +37,8 @@ struct event {
 struct schedule;
 
 /* 0 when `title` (len bytes) may be an event's title, else -EILSEQ: 1..255
- * bytes of valid UTF-8 without control characters (U+0000-001F, U+007F-009F). */
+ * bytes of valid UTF-8 without control characters (U+0000-001F, U+007F-009F).
+ */
 int event_title_check(const char *title, size_t len);
 
 /* True when nothing can be seen of a title that is right otherwise: it has

@@ -123,8 +123,8 @@ void slots_drop(struct slots *s);
 bool slots_ours(const struct slots *s);
 
 /* Server, before it removes its names: no client can join any more. False when
- * there is nothing to remove: this handle doesn't serve; or somebody has removed
- * its lock file, and another server has the names since. */
+ * there is nothing to remove: this handle doesn't serve; or somebody has
+ * removed its lock file, and another server has the names since. */
 bool slots_retire(struct slots *s);
 
 /* Server, after slots_retire said true: remove the lock file and let go. */

@@ -1170,7 +1170,7 @@ static void test_export_whole(const void *arg)
     text = read_file(path, &n);
     EXPECT_STR("old", text);
     free(text);
-    EXPECT(access(path_of("out.json.new", other), F_OK) < 0);
+    EXPECT(access(path_of("out.json.exporting", other), F_OK) < 0);
     /* Through a link: the file is replaced, its mode and the link stay. */
     REQUIRE_INT(0, symlink(path, path_of("link", other)));
     EXPECT_INT(0, run("-t", "pipe", "export", other, NULL));

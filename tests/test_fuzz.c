@@ -41,7 +41,7 @@ typedef int fuzz_target(const uint8_t *data, size_t size);
 
 /* LLVMFuzzerTestOneInput of fuzz_wire.c and so on; see the Makefile. */
 fuzz_target fuzz_wire, fuzz_server, fuzz_client, fuzz_journal, fuzz_json,
-    fuzz_import, fuzz_time, fuzz_frame, fuzz_cframe;
+    fuzz_import, fuzz_ics, fuzz_time, fuzz_frame, fuzz_cframe;
 
 struct target {
     const char *name;
@@ -53,8 +53,8 @@ static const struct target targets[] = {
     {"wire", fuzz_wire, 100000},     {"server", fuzz_server, 20000},
     {"client", fuzz_client, 100000}, {"journal", fuzz_journal, 4000},
     {"json", fuzz_json, 100000},     {"import", fuzz_import, 40000},
-    {"time", fuzz_time, 40000},      {"frame", fuzz_frame, 8000},
-    {"cframe", fuzz_cframe, 10000},
+    {"ics", fuzz_ics, 20000},        {"time", fuzz_time, 40000},
+    {"frame", fuzz_frame, 8000},     {"cframe", fuzz_cframe, 10000},
 };
 
 #define TARGETS (sizeof targets / sizeof *targets)

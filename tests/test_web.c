@@ -659,6 +659,18 @@ static void test_files(const void *arg)
     EXPECT(strstr(string("error"), "line 3") != NULL);
     EXPECT_INT(422, ask(&w, "POST", "/api/import", "[" EVENT ",{}]"));
     EXPECT(strstr(string("error"), "event 2") != NULL);
+    EXPECT_INT(200, say(&w, "POST /api/import HTTP/1.1\r\n" HOST KEY
+                            "Content-Type: text/calendar\r\n"
+                            "Content-Length: 134\r\n" END
+                            "BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nSUMMARY:c\r\n"
+                            "DTSTART:20261124T090000Z\r\n"
+                            "DTEND:20261124T100000Z\r\nLOCATION:here\r\n"
+                            "END:VEVENT\r\nEND:VCALENDAR\r\n"));
+    EXPECT_INT(1, (long long)number("imported"));
+    EXPECT(strstr(string("notes"), "LOCATION") != NULL);
+    EXPECT_INT(200, ask(&w, "GET", "/api/export?format=ics", NULL));
+    EXPECT(has("Content-Type: text/calendar"));
+    EXPECT(has("SUMMARY:c\r\n"));
     EXPECT_INT(200, ask(&w, "GET", "/api/export?format=json", NULL));
     EXPECT(has("Content-Disposition: attachment; filename=\"timetable.json\""));
     EXPECT_STR("IPC", string("0.title"));

@@ -9,6 +9,7 @@
 
 #include "clock.h"
 #include "exchange.h"
+#include "ics.h"
 #include "json.h"
 #include "timestamp.h"
 
@@ -18,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define EVENT_BODY_MAX  4096       /* bytes: a title escaped, and the rest */
@@ -490,19 +492,31 @@ static void answer_import(struct call *c, const struct exchange *x)
     o = cJSON_CreateObject();
     (void)cJSON_AddNumberToObject(o, "imported", (double)im.fresh);
     (void)cJSON_AddNumberToObject(o, "before", (double)(x->count - im.fresh));
-    (void)cJSON_AddStringToObject(o, "notes", x->note);
+    (void)cJSON_AddStringToObject(o, "notes", x->notes ? x->notes : x->note);
     answer(c, 200, o);
+}
+
+static int parse_calendar(struct call *c, struct exchange *x, char *why)
+{
+    struct ics_opts opts = {
+        .now = time(NULL), .from = EVENT_TIME_MIN, .to = EVENT_TIME_MAX};
+    int err;
+
+    (void)pthread_mutex_lock(&c->a->calendar); /* fails on misuse only */
+    err = ics_parse(x, c->rq->body, c->rq->len, &opts, why, WAY_WHY_MAX);
+    (void)pthread_mutex_unlock(&c->a->calendar);
+    return err;
 }
 
 static void import_file(struct call *c)
 {
     char why[WAY_WHY_MAX] = "";
     struct exchange x = {0};
-    FILE *in = fmemopen((void *)c->rq->body, c->rq->len, "r");
-    int err = in ? exchange_read(&x, in, why, sizeof why) : -errno;
+    bool calendar = c->rq->calendar || ics_is(c->rq->body, c->rq->len);
+    int err =
+        calendar ? parse_calendar(c, &x, why)
+                 : exchange_parse(&x, c->rq->body, c->rq->len, why, sizeof why);
 
-    if (in)
-        (void)fclose(in); /* only read */
     if (err == -EBADMSG)
         api_error(c->reply, 422, "file", why);
     else if (err < 0)
@@ -556,12 +570,13 @@ static int ask_export(struct client *c, void *arg)
 static void export_file(struct call *c)
 {
     const char *format = query(c, "format");
+    bool ics = format && !strcmp(format, "ics");
     struct export e = {0};
     int result;
     FILE *out;
 
-    if (format && strcmp(format, "json") != 0) {
-        api_error(c->reply, 400, "format", "json is what there is");
+    if (format && !ics && strcmp(format, "json") != 0) {
+        api_error(c->reply, 400, "format", "it is json or ics");
         return;
     }
     result = ask(c, ask_export, &e);
@@ -572,13 +587,16 @@ static void export_file(struct call *c)
     }
     out = open_memstream(&c->reply->body, &c->reply->len);
     if (out) {
-        exchange_write(out, e.events, e.count, false);
+        if (ics)
+            ics_write(out, e.events, e.count, "ipclab", time(NULL));
+        else
+            exchange_write(out, e.events, e.count, false);
         (void)fclose(out); /* in memory: what fails is seen by its length */
     }
     export_free(&e);
     c->reply->status = c->reply->body ? 200 : 500;
-    c->reply->type = "application/json";
-    c->reply->name = "timetable.json";
+    c->reply->type = ics ? "text/calendar; charset=utf-8" : "application/json";
+    c->reply->name = ics ? "timetable.ics" : "timetable.json";
 }
 
 /* ---- the ways -------------------------------------------------------------- */

@@ -36,10 +36,13 @@
 
 #include <stdatomic.h>
 
+/* All zero, with `calendar` made, is a start. */
 struct api {
     struct way ways[WAYS_MAX];
     size_t count;
     atomic_size_t current; /* ways[current] carries what comes */
+    pthread_mutex_t
+        calendar; /* one thread at a time reads a calendar (ics.h) */
     struct watch watch;
 };
 

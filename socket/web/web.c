@@ -218,7 +218,7 @@ static void stop(struct web *w)
 
 int web_main(const struct cli *cli, const char *dir)
 {
-    struct web w = {.cli = cli};
+    struct web w = {.cli = cli, .api.calendar = PTHREAD_MUTEX_INITIALIZER};
     sigset_t signals;
     int code;
 

@@ -6,14 +6,17 @@
  */
 import * as api from './api.js';
 import { text } from './lang.js';
-import { fromInput, toApi, toInput, when } from './time.js';
+import { fromInput, toApi, toInput, when, whenDay } from './time.js';
 
 const $ = id => document.getElementById(id);
 const dialog = $('form');
 const fields = ['title', 'start', 'end'];
 let event = null;   /* what is changed; null = a new one */
 let expect = 0;     /* the revision that it must still have */
-let hooks = {};     /* saved(event, before), removed(event), failed(failure) */
+let turn = 0;       /* counts what was opened: an answer may come too late */
+let dates = {};     /* of each date field: what stands in it, and what it means */
+let sent = {};      /* what was asked last, and its token */
+let hooks = {};     /* saved(event), removed(event), failed(failure), say(text) */
 
 export const prepare = h => { hooks = h; };
 export const isOpen = () => dialog.open;
@@ -35,37 +38,52 @@ function clear() {
   $('theirs').hidden = true;
 }
 
-function fill(e) {
-  $('title').value = e.title;
-  $('start').value = toInput(e.start);
-  $('end').value = toInput(e.end);
+function put(field, date) {
+  $(field).value = toInput(date);
+  dates[field] = { value: $(field).value, date };
 }
 
-/* What overlaps it, if it is one that the store knows. */
-async function showConflicts(e) {
-  $('conflicts').replaceChildren();
-  if (!e) return;
-  try {
-    const r = await api.ask('GET', `events/${e.id}/conflicts`, undefined, { quiet: true });
-    if (r.events.length === 0 || event !== e) return;
-    const p = document.createElement('p'), ul = document.createElement('ul');
-    p.textContent = text('overlaps');
-    for (const o of r.events.slice(0, 8)) {
-      const li = document.createElement('li');
-      li.textContent = `${o.title}, ${when({ start: new Date(o.start), end: new Date(o.end) })}`;
-      ul.append(li);
-    }
-    $('conflicts').append(p, ul);
-  } catch { /* only a hint */ }
+function fill(e) {
+  $('title').value = e.title;
+  put('start', e.start);
+  put('end', e.end);
+}
+
+/* In autumn an hour occurs twice, and a field can't say which one: a date that
+ * wasn't touched stays what it was. */
+const dateIn = field => $(field).value === dates[field].value ? dates[field].date
+  : fromInput($(field).value);
+
+/* What else is at that time, while it is being chosen. */
+let asked = 0;
+async function showConflicts() {
+  const start = dateIn('start'), end = dateIn('end'), mine = ++asked;
+  const list = document.createElement('ul');
+  let found = [];
+  if (end > start)
+    try {
+      const r = await api.list(toApi(start), toApi(end), { quiet: true });
+      found = r.events.filter(e => e.id !== event?.id);
+    } catch { /* only a hint */ }
+  if (mine !== asked) return;
+  for (const e of found.slice(0, 4)) {
+    const li = document.createElement('li');
+    li.textContent = `${e.title}, ${when(e)}`;
+    list.append(li);
+  }
+  if (found.length > 4) list.append(`… ${found.length - 4}`);
+  $('conflicts').replaceChildren(...(found.length ? [text('overlaps'), list] : []));
 }
 
 function show(e) {
   clear();
   event = e;
   expect = e ? e.rev : 0;
+  turn++;
   $('form-head').textContent = text(e ? 'editEvent' : 'newEvent');
   $('remove').hidden = !e;
-  showConflicts(e);
+  $('conflicts').replaceChildren();
+  showConflicts();
   dialog.showModal();
   $('title').focus();
   $('title').select();
@@ -77,7 +95,7 @@ export const openEvent = e => { fill(e); show(e); };
 /* The fields as the API wants them, or null and a complaint at one. */
 function read() {
   const title = $('title').value.trim();
-  const start = fromInput($('start').value), end = fromInput($('end').value);
+  const start = dateIn('start'), end = dateIn('end');
   clear();
   for (const [f, v] of [['start', start], ['end', end]])
     if (typeof v === 'string') {
@@ -86,11 +104,16 @@ function read() {
     }
   if (end <= start) { complain('end', text('endFirst')); return null; }
   if (!title) { complain('title', text('noTitle')); return null; }
+  if (new TextEncoder().encode(title).length > 255) {
+    complain('title', text('longTitle'));
+    return null;
+  }
   return { title, start: toApi(start), end: toApi(end) };
 }
 
-/* Somebody else was faster: both versions, and the reader chooses. */
-function showTheirs(current) {
+/* Somebody else was faster: both versions, and the reader chooses. `again` is
+ * what was wanted, `label` what it is called. */
+function showTheirs(current, label, again) {
   const theirs = { ...current, start: new Date(current.start), end: new Date(current.end) };
   const line = (who, what) => {
     const p = document.createElement('p'), b = document.createElement('b');
@@ -108,55 +131,78 @@ function showTheirs(current) {
   const row = document.createElement('p');
   row.className = 'row';
   row.append(
-    button(text('keepMine'), () => { expect = theirs.rev; submit(); }),
+    button(label, () => { expect = theirs.rev; again(); }),
     button(text('takeTheirs'), () => { fill(theirs); event = theirs; expect = theirs.rev; clear(); }));
-  const mine = { start: new Date($('start').value), end: new Date($('end').value) };
-  $('theirs').replaceChildren(line(text('changed'), ''),
-    line(text('theirs'), `${theirs.title}, ${when(theirs)}`),
-    line(text('yours'), `${$('title').value}, ${when(mine)}`), row);
+  const mine = { start: dateIn('start'), end: dateIn('end') };
+  $('theirs').replaceChildren(text('changed'),
+    line(text('theirs'), `${theirs.title}, ${whenDay(theirs)}`));
+  if (again === submit)
+    $('theirs').append(line(text('yours'), `${$('title').value}, ${whenDay(mine)}`));
+  $('theirs').append(row);
   $('theirs').hidden = false;
   row.firstChild.focus();
 }
 
-function refused(e) {
-  if (e.kind === 'api' && e.status === 409 && e.current) showTheirs(e.current);
+function refused(e, label, again) {
+  if (e.kind === 'api' && e.status === 409 && e.current) showTheirs(e.current, label, again);
   else if (e.kind === 'api' && e.status === 404 && event) {
     event = null; /* saving it adds it again */
     complain(null, text('gone'));
     $('remove').hidden = true;
-  } else if (e.kind === 'api' && e.status < 500) complain(e.field, e.message);
+  } else if (e.kind === 'api' && e.status < 500) complain(e.field, text('refused')(e.message));
   else complain(null, hooks.failed(e));
 }
 
-async function submit() {
-  const wanted = read(), before = event;
-  if (!wanted) return;
-  $('save').disabled = true;
+/* An answer that was lost on its way: the same once more, with the same token,
+ * is done once. */
+function tokenFor(wanted) {
+  const key = JSON.stringify([turn, event?.id, expect, wanted]);
+  if (sent.key !== key) sent = { key, token: api.token() };
+  return sent.token;
+}
+
+/* Does it, and then done(result); what went wrong is said in the dialog, or
+ * beside it when it was closed meanwhile. */
+async function attempt(work, done, label, again) {
+  const mine = turn;
+  $('save').disabled = $('remove').disabled = true;
   try {
-    const saved = before ? await api.change(before.id, { ...wanted, rev: expect })
-      : await api.add(wanted);
-    dialog.close();
-    hooks.saved(saved, before);
-  } catch (e) { refused(e); } finally { $('save').disabled = false; }
+    const result = await work();
+    if (mine === turn) dialog.close();
+    done(result);
+  } catch (e) {
+    if (mine === turn && dialog.open) refused(e, label, again);
+    else hooks.say(hooks.failed(e));
+  } finally { $('save').disabled = $('remove').disabled = false; }
+}
+
+function submit() {
+  const fields = read(), before = event;
+  if (!fields) return;
+  const wanted = { ...fields, token: tokenFor(fields) };
+  attempt(() => before ? api.change(before.id, { ...wanted, rev: expect }) : api.add(wanted),
+    hooks.saved, text('keepMine'), submit);
+}
+
+function removeIt() {
+  const e = event;
+  attempt(() => api.remove(e.id, expect), () => hooks.removed(e), text('removeAnyway'), removeIt);
 }
 
 $('form').querySelector('form').addEventListener('submit', e => { e.preventDefault(); submit(); });
 $('cancel').addEventListener('click', () => dialog.close());
-$('remove').addEventListener('click', async () => {
-  const e = event;
-  try {
-    await api.remove(e.id, expect);
-    dialog.close();
-    hooks.removed(e);
-  } catch (f) { refused(f); }
-});
+$('remove').addEventListener('click', removeIt);
+/* What was said of the store isn't so any more. */
+export function goOn(sentence) {
+  if ($('form-error').textContent) $('form-error').textContent = sentence;
+}
+
 /* A start moved behind its end takes the end along. */
 let length = 0;
-$('start').addEventListener('focus', () => {
-  length = new Date($('end').value) - new Date($('start').value);
-});
+$('start').addEventListener('focus', () => { length = dateIn('end') - dateIn('start'); });
 $('start').addEventListener('change', () => {
-  const start = fromInput($('start').value), end = fromInput($('end').value);
-  if (typeof start !== 'string' && typeof end !== 'string' && end <= start && length > 0)
-    $('end').value = toInput(new Date(start.getTime() + length));
+  const start = dateIn('start'), end = dateIn('end');
+  if (typeof start !== 'string' && end <= start && length > 0)
+    put('end', new Date(start.getTime() + length));
 });
+for (const f of ['start', 'end']) $(f).addEventListener('change', showConflicts);

@@ -4,17 +4,21 @@
  *   draw      days, hours and events, anew each time something has changed
  *   segments  an event over midnight becomes one piece a day
  *   pack      overlapping pieces side by side: each cluster of them gets as
- *             many lanes as stand at the same time
+ *             many lanes as stand at the same time; where the next lanes are
+ *             free, a piece is as wide as they are, too
  *
  * The same DOM is what a screen reader reads and what is printed: a section
  * for each day, a heading, a list of buttons in the order of time.
  */
 import { text } from './lang.js';
-import { MINUTES, clockOf, dayName, dayOf, fullDay, hourName, sameDay, when } from './time.js';
+import { MINUTES, clock, clockOf, dayName, dayOf, fullDay, hourName, sameDay, when } from './time.js';
 
-const SNAP = 15; /* minutes, when drawing an event with the mouse */
+const SNAP = 15;  /* minutes, when drawing an event with the mouse */
+const LEAST = 22; /* minutes: the height of one line */
 const box = document.getElementById('grid');
-let scrolled = false;
+let scrolled = 0; /* how many days were drawn when the place was chosen */
+let drawing = false; /* the mouse is: what has to be drawn waits */
+let waiting = null;
 
 const make = (tag, attributes = {}, ...children) => {
   const e = document.createElement(tag);
@@ -37,38 +41,53 @@ function segment(e, day) {
   return { event: e, from, to: Math.max(to, from + 1), before: e.start < day, after: e.end > next };
 }
 
-/* Gives each piece .lane and .lanes. They come ordered by start. */
+/* Gives each piece its .lane, how many it has (.wide) of how many (.lanes),
+ * and the events at the same time (.rivals). They come ordered by start. */
 function pack(pieces) {
   let cluster = [], until = -1;
+  const bottom = p => Math.max(p.to, p.from + LEAST);
   const close = () => {
     const lanes = Math.max(0, ...cluster.map(p => p.lane + 1));
-    for (const p of cluster) p.lanes = lanes;
+    for (const p of cluster) {
+      const beside = cluster.filter(q => q.lane > p.lane && q.from < bottom(p) && bottom(q) > p.from);
+      p.lanes = lanes;
+      p.wide = Math.min(lanes, ...beside.map(q => q.lane)) - p.lane;
+      p.rivals = cluster.filter(q => q !== p && q.from < p.to && q.to > p.from).map(q => q.event);
+    }
     cluster = [];
+    until = -1;
   };
   for (const p of pieces) {
     if (p.from >= until) close();
-    const taken = new Set(cluster.filter(q => q.to > p.from).map(q => q.lane));
+    const taken = new Set(cluster.filter(q => bottom(q) > p.from).map(q => q.lane));
     p.lane = 0;
     while (taken.has(p.lane)) p.lane++;
     cluster.push(p);
-    until = Math.max(until, p.to);
-    if (cluster.length === 1) until = p.to;
+    until = Math.max(until, bottom(p));
   }
   close();
+}
+
+/* "At the same time: A, B, C ..." */
+function rivals(list) {
+  const names = list.slice(0, 3).map(e => e.title).join(', ');
+  return `${text('overlaps')} ${names}${list.length > 3 ? ' …' : ''}`;
 }
 
 function eventButton(p, open) {
   const e = p.event;
   const b = make('button', { class: 'event', type: 'button' },
     make('b', {}, e.title),
-    `${p.before ? '… ' : ''}${when(e)}${p.after ? ` (${text('continues')})` : ''}`);
+    `${p.before ? '…' : clock(e.start)} – ${p.after ? '…' : clock(e.end)}`);
   b.dataset.id = e.id;
   b.style.top = `${p.from / MINUTES * 100}%`;
   b.style.height = `${(p.to - p.from) / MINUTES * 100}%`;
   b.style.left = `${p.lane / p.lanes * 100}%`;
-  b.style.width = `calc(${100 / p.lanes}% - 2px)`;
-  b.classList.toggle('in-conflict', p.lanes > 1);
+  b.style.width = `calc(${p.wide / p.lanes * 100}% - 2px)`;
+  b.classList.toggle('in-conflict', p.rivals.length > 0);
+  if (p.wide < p.lanes) b.classList.add(p.lanes > 2 * p.wide ? 'slimmer' : 'slim');
   b.title = `${e.title}\n${when(e)}`;
+  if (p.rivals.length) b.title += `\n${rivals(p.rivals)}`;
   b.addEventListener('click', () => open(e));
   return make('li', {}, b);
 }
@@ -92,20 +111,28 @@ function drawable(column, day, create) {
     };
     const move = m => { last = at(m); show(); };
     const done = m => {
-      column.removeEventListener('pointermove', move);
-      column.classList.remove('drawing');
-      draft.remove();
-      if (m.type !== 'pointerup') return;
       const from = Math.min(first, last), to = Math.max(first, last);
-      create(moment(from), moment(to > from ? to : from + 60));
+      column.removeEventListener('pointermove', move);
+      column.removeEventListener('pointerup', done);
+      column.removeEventListener('pointercancel', done);
+      removeEventListener('keydown', escape);
+      drawing = false;
+      draft.remove();
+      if (waiting) draw(...waiting);
+      if (m.type !== 'pointerup') return;
+      const start = moment(from), end = moment(to > from ? to : from + 60);
+      /* In spring an hour isn't there, and a start in it is the next one. */
+      create(start, end > start ? end : new Date(start.getTime() + 3600000));
     };
+    const escape = k => { if (k.key === 'Escape') done(k); };
     ev.preventDefault();
-    column.classList.add('drawing');
+    drawing = true;
     column.append(draft);
     column.setPointerCapture(ev.pointerId);
     column.addEventListener('pointermove', move);
-    column.addEventListener('pointerup', done, { once: true });
-    column.addEventListener('pointercancel', done, { once: true });
+    column.addEventListener('pointerup', done);
+    column.addEventListener('pointercancel', done);
+    addEventListener('keydown', escape);
   });
   column.addEventListener('click', ev => {
     if (ev.pointerType !== 'touch' || ev.target.closest('.event')) return;
@@ -127,17 +154,21 @@ function axis() {
 /* `events` of these days; open(event) and create(start, end) are called. */
 export function draw(days, events, { open, create }) {
   const today = new Date(), head = [], columns = [];
-  const focused = document.activeElement?.closest?.('.event')?.dataset.id;
+  const focused = document.activeElement?.closest?.('#grid [data-id]')?.dataset.id;
   const grid = make('div', { class: 'days' });
+
+  waiting = drawing ? [days, events, { open, create }] : null;
+  if (drawing) return;
 
   grid.style.setProperty('--days', days.length);
   for (const day of days) {
     const pieces = events.map(e => segment(e, day)).filter(Boolean)
       .sort((a, b) => a.from - b.from || b.to - a.to);
-    const name = make('button', { type: 'button', ariaLabel: text('addOn')(fullDay(day)) }, dayName(day));
+    const name = make('button', { type: 'button', title: text('addOn')(fullDay(day)) }, dayName(day));
     const list = make('ol', { ariaLabel: fullDay(day) });
     const column = make('div', { class: 'column' }, list);
 
+    name.dataset.id = `day${day.getDay()}`;
     name.addEventListener('click', () => create(
       new Date(day.getFullYear(), day.getMonth(), day.getDate(), 9),
       new Date(day.getFullYear(), day.getMonth(), day.getDate(), 10)));
@@ -157,11 +188,15 @@ export function draw(days, events, { open, create }) {
     columns.push(column);
   }
   grid.append(make('div', { class: 'corner' }), ...head, axis(), ...columns);
-  const at = box.scrollTop;
+  const top = box.scrollTop, left = box.scrollLeft;
   box.replaceChildren(grid);
-  if (events.length === 0) box.append(make('p', { class: 'free quiet' }, text('free')));
-  if (scrolled) box.scrollTop = at;
-  else { box.scrollTop = box.scrollHeight * 7.5 / 24; scrolled = true; }
+  if (events.length === 0)
+    box.append(make('p', { class: 'free quiet' }, text(days.length > 1 ? 'free' : 'freeDay')));
+  box.scrollTop = scrolled ? top : box.scrollHeight * 7.5 / 24;
+  /* Where a week is wider than the screen, today is in sight. */
+  const h = box.querySelector('h3.is-today');
+  box.scrollLeft = scrolled === days.length || !h ? left : h.offsetLeft + h.offsetWidth - box.clientWidth;
+  scrolled = days.length;
   if (focused) box.querySelector(`[data-id="${focused}"]`)?.focus({ preventScroll: true });
 }
 
@@ -175,8 +210,10 @@ export function moveNow() {
 export function showEvent(id) {
   const b = box.querySelector(`[data-id="${id}"]`);
   if (!b) return;
-  b.scrollIntoView({ block: 'center' });
-  b.focus();
+  /* The grid only, not the whole page: then the grid if it isn't in sight. */
+  box.scrollTop += b.getBoundingClientRect().top - box.getBoundingClientRect().top - box.clientHeight / 3;
+  b.focus({ preventScroll: true });
+  b.scrollIntoView({ block: 'nearest' });
   b.classList.add('found');
   setTimeout(() => b.classList.remove('found'), 2000);
 }

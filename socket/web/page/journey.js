@@ -10,7 +10,7 @@ import { text } from './lang.js';
 
 const $ = id => document.getElementById(id);
 const SVG = 'http://www.w3.org/2000/svg';
-let last = null, ways = null, failed = () => {};
+let last = null, ways = null, hooks = {}; /* failed(failure), chosen() */
 
 export const time = ns => ns < 1e3 ? `${Math.round(ns)} ns`
   : ns < 1e6 ? `${(ns / 1e3).toPrecision(3)} µs` : `${(ns / 1e6).toPrecision(3)} ms`;
@@ -29,7 +29,7 @@ function place(name, pid) {
 }
 
 function hop(label, ns, most) {
-  const bar = make('span', 'bar');
+  const bar = make('span', ns > most ? 'bar off' : 'bar');
   bar.style.width = `${Math.min(100, Math.max(0.3, ns / most * 100))}%`;
   return make('li', 'hop', make('span', '', make('span', '', label), make('span', '', time(ns))), bar);
 }
@@ -69,7 +69,10 @@ function plot(w) {
 }
 
 async function choose(name) {
-  try { ways = await api.ask('PUT', 'transport', { name }); } catch (e) { failed(e); }
+  try {
+    ways = await api.ask('PUT', 'transport', { name });
+    hooks.chosen();
+  } catch (e) { hooks.failed(e); }
   drawWays();
 }
 
@@ -106,13 +109,13 @@ async function race() {
       $('race-state').textContent = text('racing')(i);
       if (i % 10 === 0) await refreshWays();
     }
-  } catch (e) { failed(e); }
+  } catch (e) { hooks.failed(e); }
   $('race-state').textContent = '';
   $('race').disabled = false;
 }
 
-export function start(onFailure) {
-  failed = onFailure;
+export function start(h) {
+  hooks = h;
   api.onJourney((what, journey, ms) => {
     last = { what, journey, ms };
     drawJourney();

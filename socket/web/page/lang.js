@@ -29,9 +29,9 @@ const texts = {
     theirs: 'Theirs', yours: 'Yours', keepMine: 'Save mine',
     takeTheirs: 'Take theirs', gone: 'Somebody else has removed this event. Save it to add it again.',
     storeGone: why => `The store can’t be reached (${why}). What you type is kept; this page goes on by itself when the store is back.`,
-    gatewayGone: 'The gateway doesn’t answer: has “ipclab web” ended? This page goes on by itself when it is back at the same link.',
+    gatewayGone: 'The gateway doesn’t answer: has “ipclab web” ended? What you type is kept. Start it again on the same port and put its new link into this tab’s address.',
     noToken: 'Open this page by the link that “ipclab web” printed: it holds the key.',
-    back: 'The store is back.', continues: 'continues',
+    back: 'The store is back.',
     browser: 'browser', gateway: 'gateway', store: 'store', journal: 'journal',
     pid: n => `process ${n}`, hopHttp: 'HTTP over loopback, and the browser itself',
     hop: {
@@ -46,7 +46,9 @@ const texts = {
     sizes: (a, b, n, w) => `${a} bytes there, ${b} back, in ${n} round trip${n === 1 ? '' : 's'}, waiting: ${w}`,
     notUsable: 'not available', trips: n => `${n} round trips`,
     nothingYet: 'Nothing has been asked yet.',
-    free: 'No events this week.',
+    free: 'No events this week.', freeDay: 'No events on this day.',
+    longTitle: 'At most 255 bytes: this is too long.', removeAnyway: 'Remove it anyway',
+    refused: why => why,
   },
   ko: {
     name: '시간표', skip: '시간표로 건너뛰기', weeks: '주 이동',
@@ -72,9 +74,9 @@ const texts = {
     theirs: '다른 사람', yours: '나', keepMine: '내 것으로 저장',
     takeTheirs: '다른 사람 것으로', gone: '다른 사람이 이 일정을 삭제했습니다. 저장하면 다시 추가됩니다.',
     storeGone: why => `저장소에 닿을 수 없습니다 (${why}). 입력한 것은 그대로 있고, 저장소가 돌아오면 저절로 이어집니다.`,
-    gatewayGone: '게이트웨이가 대답하지 않습니다. “ipclab web”이 끝났나요? 같은 링크로 돌아오면 저절로 이어집니다.',
+    gatewayGone: '게이트웨이가 대답하지 않습니다. “ipclab web”이 끝났나요? 입력한 것은 그대로 있습니다. 같은 포트로 다시 시작하고 새 링크를 이 탭의 주소에 넣으세요.',
     noToken: '“ipclab web”이 보여 준 링크로 이 페이지를 여세요. 열쇠가 그 안에 있습니다.',
-    back: '저장소가 돌아왔습니다.', continues: '이어짐',
+    back: '저장소가 돌아왔습니다.',
     browser: '브라우저', gateway: '게이트웨이', store: '저장소', journal: '저널',
     pid: n => `프로세스 ${n}`, hopHttp: '루프백의 HTTP와 브라우저 자신',
     hop: {
@@ -89,7 +91,9 @@ const texts = {
     sizes: (a, b, n, w) => `가는 데 ${a}바이트, 오는 데 ${b}바이트, 왕복 ${n}번, 기다리는 방법: ${w}`,
     notUsable: '쓸 수 없음', trips: n => `왕복 ${n}번`,
     nothingYet: '아직 아무것도 묻지 않았습니다.',
-    free: '이 주에는 일정이 없습니다.',
+    free: '이 주에는 일정이 없습니다.', freeDay: '이 날에는 일정이 없습니다.',
+    longTitle: '너무 깁니다. 255바이트까지 됩니다.', removeAnyway: '그래도 삭제',
+    refused: why => `저장소가 받지 않았습니다: ${why}`,
   },
 };
 
@@ -103,8 +107,9 @@ let now = localStorage.getItem(KEY) ||
 export const language = () => now;
 
 /* For dates and clocks: the reader's own kind of that language. */
-export const locale = () =>
-  (navigator.languages || []).find(l => l.startsWith(now)) || now;
+const find = () => (navigator.languages || []).find(l => l.startsWith(now)) || now;
+let kind = find();
+export const locale = () => kind;
 export const text = key => texts[now][key];
 
 /* Puts the texts where the page has places for them. */
@@ -119,6 +124,7 @@ export function applyTexts() {
 
 export function chooseLanguage(l) {
   now = texts[l] ? l : 'en';
+  kind = find();
   localStorage.setItem(KEY, now);
   applyTexts();
 }

@@ -7,7 +7,7 @@
  */
 import * as api from './api.js';
 import { applyTexts, chooseLanguage, language, text } from './lang.js';
-import { dayOf, fullDay, span, shortDay, toApi, weekOf, when } from './time.js';
+import { dayOf, fullDay, span, toApi, weekOf, whenDay } from './time.js';
 import { draw, moveNow, showEvent } from './grid.js';
 import * as form from './form.js';
 import * as journey from './journey.js';
@@ -55,20 +55,28 @@ function render() {
   $('range').textContent = view() === 'day' ? fullDay(d[0]) : span(d[0], d[6]);
   $('week').setAttribute('aria-pressed', view() === 'week');
   $('day').setAttribute('aria-pressed', view() === 'day');
-  draw(d, state.events, { open: form.openEvent, create: form.openNew });
+  draw(d, state.events.filter(e => d[0] < e.end && e.start < dayOf(d[d.length - 1], 1)),
+    { open: form.openEvent, create: form.openNew });
 }
 
+/* True: it went well, or a later one is under way. */
 let newest = 0;
 async function load(options) {
   const d = days(), mine = ++newest;
   try {
     const r = await api.list(toApi(d[0]), toApi(dayOf(d[d.length - 1], 1)), options);
-    if (mine !== newest) return; /* a later one is under way */
+    if (mine !== newest) return true;
+    /* Asked before something that we have saved meanwhile. */
+    if (r.rev < state.rev && !options?.again) return load({ ...options, again: true });
     state.events = r.events;
     state.rev = Math.max(state.rev, r.rev);
     if (state.up) banner('');
-  } catch (e) { failed(e); }
-  if (mine === newest) render();
+    render();
+    return true;
+  } catch (e) {
+    failed(e);
+    return mine !== newest;
+  }
 }
 
 function go(day) {
@@ -80,31 +88,43 @@ function go(day) {
 /* ---- following the store -------------------------------------------------- */
 
 const rest = ms => new Promise(r => setTimeout(r, ms));
+let stale = false;              /* what is shown isn't what the store has */
+const NEVER = 999999999999999; /* no store comes to this revision */
+
+async function step() {
+  const known = stale ? NEVER : state.rev;
+  const r = await api.ask('GET', `changes?rev=${known}&up=${state.up}`, undefined, { quiet: true });
+  const back = r.up && !state.up;
+  if (back || !r.up) journey.refreshWays();
+  stale = stale || back || r.rev !== state.rev;
+  Object.assign(state, { rev: r.rev, up: r.up });
+  if (!r.up) banner(text('storeGone')(r.why));
+  else if (stale) stale = !await load({ quiet: true });
+  else banner('');
+  if (back && !stale) {
+    say(text('back'));
+    form.goOn(text('back'));
+  }
+  if (stale && r.up) await rest(500); /* over this way it isn't reached */
+}
 
 async function follow() {
   for (;;) {
-    try {
-      const r = await api.ask('GET', `changes?rev=${state.rev}&up=${state.up}`, undefined, { quiet: true });
-      const back = r.up && !state.up;
-      const changed = r.rev !== state.rev;
-      Object.assign(state, { rev: r.rev, up: r.up });
-      banner(r.up ? '' : text('storeGone')(r.why));
-      if (back) say(text('back'));
-      if (back || (changed && r.up)) await load({ quiet: true });
-      if (back || !r.up) journey.refreshWays();
-    } catch (e) {
+    try { await step(); } catch (e) {
       failed(e);
-      if (e.status === 401) return; /* without the key nothing will change */
       state.up = false; /* so that the way back is noticed */
-      await rest(1000);
+      /* Without the key nothing will change. */
+      await (e.status === 401 ? api.nextKey() : rest(500));
     }
   }
 }
 
 /* ---- changes -------------------------------------------------------------- */
 
+/* It is drawn at once. The revision is taken only if it is the next one: else
+ * somebody else's change, which we haven't seen, lies between. */
 function saved(e) {
-  state.rev = Math.max(state.rev, e.rev);
+  if (e.rev === state.rev + 1) state.rev = e.rev;
   state.events = state.events.filter(x => x.id !== e.id).concat(e);
   if (days().some(d => d < e.end && e.start < dayOf(d, 1))) render();
   else go(dayOf(e.start));
@@ -112,16 +132,20 @@ function saved(e) {
   showEvent(e.id);
 }
 
+/* Undo may fail as well, and is then offered again; its token sees to it that
+ * the event comes back once. */
 function removed(e) {
+  const again = { title: e.title, start: toApi(e.start), end: toApi(e.end), token: api.token() };
+  const undo = async () => {
+    try {
+      saved(await api.add(again));
+      say(text('restored')(e.title));
+    } catch (f) { say(failed(f), text('undo'), undo); }
+  };
   state.events = state.events.filter(x => x.id !== e.id);
   render();
-  say(text('removed')(e.title), text('undo'), async () => {
-    try {
-      const again = await api.add({ title: e.title, start: toApi(e.start), end: toApi(e.end) });
-      saved(again);
-      say(text('restored')(e.title));
-    } catch (f) { say(failed(f)); }
-  });
+  say(text('removed')(e.title), text('undo'), undo);
+  $('toast').lastChild.focus();
 }
 
 /* ---- searching ------------------------------------------------------------ */
@@ -139,7 +163,7 @@ async function search() {
   }
   $('found').replaceChildren(...hits.slice(0, 50).map(e => {
     const li = document.createElement('li'), b = document.createElement('button');
-    b.textContent = `${e.title} · ${shortDay(e.start)}, ${when(e)}`;
+    b.textContent = `${e.title} · ${whenDay(e)}`;
     b.addEventListener('click', async () => { await go(dayOf(e.start)); showEvent(e.id); });
     li.append(b);
     return li;
@@ -160,12 +184,12 @@ function openNew() {
 }
 
 function controls() {
-  const step = n => go(dayOf(state.day, view() === 'day' ? n : 7 * n));
+  const move = n => go(dayOf(state.day, view() === 'day' ? n : 7 * n));
   const keys = { n: openNew, t: () => go(dayOf(new Date())), '/': () => $('search').focus(),
-    ArrowLeft: () => step(-1), ArrowRight: () => step(1) };
+    ArrowLeft: () => move(-1), ArrowRight: () => move(1) };
 
-  $('before').addEventListener('click', () => step(-1));
-  $('after').addEventListener('click', () => step(1));
+  $('before').addEventListener('click', () => move(-1));
+  $('after').addEventListener('click', () => move(1));
   $('today').addEventListener('click', () => go(dayOf(new Date())));
   $('add').addEventListener('click', openNew);
   for (const v of ['week', 'day'])
@@ -176,10 +200,11 @@ function controls() {
   $('language').addEventListener('change', () => {
     chooseLanguage($('language').value);
     render();
+    search();
     journey.redraw();
   });
   addEventListener('keydown', e => {
-    const busy = form.isOpen() || e.target.closest?.('input, select, textarea');
+    const busy = form.isOpen() || e.target.closest?.('input, select');
     if (busy || e.ctrlKey || e.altKey || e.metaKey || !keys[e.key]) return;
     e.preventDefault();
     keys[e.key]();
@@ -189,9 +214,13 @@ function controls() {
 
 applyTexts();
 controls();
-form.prepare({ saved, removed, failed });
-journey.start(e => say(failed(e)));
+form.prepare({ saved, removed, failed, say });
+journey.start({ failed: e => say(failed(e)), chosen: () => load({ quiet: true }) });
 files.start({ say, failed, changed: () => load() });
 journey.drawJourney();
 render();
-load().then(() => { journey.refreshWays(); follow(); });
+load().then(ok => {
+  stale = !ok;
+  journey.refreshWays();
+  follow();
+});

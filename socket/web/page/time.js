@@ -39,32 +39,39 @@ export function fromInput(value) {
 /* As the API wants it. */
 export const toApi = d => d.toISOString().replace(/\.\d+Z$/, 'Z');
 
-/* A formatter costs a hundred times what it formats: one of each is kept. */
-const formats = new Map();
-function format(options) {
-  const key = `${locale()} ${JSON.stringify(options)}`;
-  if (!formats.has(key)) formats.set(key, new Intl.DateTimeFormat(locale(), options));
-  return formats.get(key);
-}
-const show = options => d => format(options).format(d);
-
-/* Korean timetables count to 24, though Korean clocks say "in the morning",
- * which has no room here. */
-const hours = o => (language() === 'ko' ? { ...o, hourCycle: 'h23' } : o);
-export const clock = d => show(hours({ hour: 'numeric', minute: '2-digit' }))(d);
-export const hourName = d => show(hours({ hour: 'numeric' }))(d);
-export const dayName = d => show({ weekday: 'short', day: 'numeric' })(d);
-export const fullDay = d =>
-  show({ weekday: 'long', day: 'numeric', month: 'long', year: 'numeric' })(d);
-export const shortDay = d => show({ day: 'numeric', month: 'short', year: 'numeric' })(d);
+/* A formatter costs a hundred times what it formats: each is kept until the
+ * language changes. Korean timetables count to 24, though Korean clocks say
+ * "in the morning", which has no room here. */
+const format = options => {
+  let of, f;
+  return () => {
+    if (of !== locale()) {
+      of = locale();
+      f = new Intl.DateTimeFormat(of, options.hour && language() === 'ko'
+        ? { ...options, hourCycle: 'h23' } : options);
+    }
+    return f;
+  };
+};
+const show = options => {
+  const f = format(options);
+  return d => f().format(d);
+};
+export const clock = show({ hour: 'numeric', minute: '2-digit' });
+export const hourName = show({ hour: 'numeric' });
+export const dayName = show({ weekday: 'short', day: 'numeric' });
+export const fullDay = show({ weekday: 'long', day: 'numeric', month: 'long', year: 'numeric' });
+export const shortDay = show({ day: 'numeric', month: 'short', year: 'numeric' });
 
 /* "23 – 29 November 2026" */
-export const span = (a, b) => {
-  const f = format({ day: 'numeric', month: 'long', year: 'numeric' });
-  return f.formatRange ? f.formatRange(a, b) : `${f.format(a)} – ${f.format(b)}`;
-};
+const long = format({ day: 'numeric', month: 'long', year: 'numeric' });
+export const span = (a, b) => long().formatRange(a, b);
 
-/* "09:00 – 10:30", with dates where it isn't one day. */
+/* "9:00 – 10:30", with dates where it isn't one day. */
 export const when = e => sameDay(e.start, e.end)
   ? `${clock(e.start)} – ${clock(e.end)}`
   : `${shortDay(e.start)} ${clock(e.start)} – ${shortDay(e.end)} ${clock(e.end)}`;
+
+/* The same with its date in any case. */
+export const whenDay = e =>
+  sameDay(e.start, e.end) ? `${shortDay(e.start)}, ${when(e)}` : when(e);

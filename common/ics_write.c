@@ -1,0 +1,95 @@
+/*
+ * ics_write.c - events as an iCalendar file
+ *
+ * All times in UTC, so no time zone has to be described. Lines end with CR LF
+ * and have at most 75 bytes; a longer one goes on behind a line end and a
+ * space, and no character is cut in two there.
+ */
+#include "ics.h"
+
+#include "timestamp.h"
+#include "utf8.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#define LINE_MAX_BYTES 75 /* RFC 5545, 3.1; without the line end */
+
+/* One content line: NAME, the bytes so far. */
+struct line {
+    FILE *out;
+    size_t bytes;
+};
+
+/* A character, or two that belong together; on the next line if need be. */
+static void put(struct line *l, const char *bytes, size_t len)
+{
+    if (l->bytes + len > LINE_MAX_BYTES) {
+        fputs("\r\n ", l->out);
+        l->bytes = 1;
+    }
+    fwrite(bytes, 1, len, l->out);
+    l->bytes += len;
+}
+
+static void put_text(struct line *l, const char *text)
+{
+    size_t left = strlen(text);
+
+    while (left > 0) {
+        uint32_t point;
+        size_t len = utf8_next(text, left, &point);
+        char escaped[2] = {'\\', *text};
+
+        if (len == 0)
+            len = 1; /* no event has such a title */
+        if (len == 1 && strchr("\\;,", *text))
+            put(l, escaped, 2);
+        else
+            put(l, text, len);
+        text += len;
+        left -= len;
+    }
+}
+
+static void write_text(FILE *out, const char *name, const char *text)
+{
+    struct line l = {out, strlen(name) + 1};
+
+    fprintf(out, "%s:", name);
+    put_text(&l, text);
+    fputs("\r\n", out);
+}
+
+/* "20261123T090000Z" out of "2026-11-23T09:00:00Z". */
+static void write_time(FILE *out, const char *name, int64_t t)
+{
+    char text[TIMESTAMP_SIZE];
+
+    fprintf(out, "%s:", name);
+    for (const char *s = timestamp_format(t, text); *s; s++)
+        if (*s != '-' && *s != ':')
+            putc(*s, out);
+    fputs("\r\n", out);
+}
+
+void ics_write(FILE *out, const struct event *events, size_t count,
+               const char *origin, int64_t now)
+{
+    fputs("BEGIN:VCALENDAR\r\nVERSION:2.0\r\n"
+          "PRODID:-//IPC Lab//ipclab//EN\r\nCALSCALE:GREGORIAN\r\n",
+          out);
+    for (size_t i = 0; i < count; i++) {
+        char uid[128];
+
+        snprintf(uid, sizeof uid, "%" PRIu32 "@%.100s", events[i].id, origin);
+        fputs("BEGIN:VEVENT\r\n", out);
+        write_text(out, "UID", uid);
+        write_time(out, "DTSTAMP", now);
+        write_time(out, "DTSTART", events[i].start);
+        write_time(out, "DTEND", events[i].end);
+        write_text(out, "SUMMARY", events[i].title);
+        fputs("END:VEVENT\r\n", out);
+    }
+    fputs("END:VCALENDAR\r\n", out);
+}
