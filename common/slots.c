@@ -360,11 +360,17 @@ int slots_dead(struct slots *s)
 
     if (now < s->look)
         return -1;
+    s->look = 0; /* if one has left: look again at once, there may be more */
     for (unsigned i = 0; i < s->clients; i++)
         if (s->known >> i & 1 && (s->refused >> i & 1 || has_left(s, i)))
-            return (int)i; /* and look again at once: there may be more */
+            return (int)i;
     s->look = now + (int64_t)TP_NOTICE_MS * 1000000;
     return -1;
+}
+
+int slots_slice_ms(const struct slots *s)
+{
+    return s->look == 0 ? 0 : TP_NOTICE_MS;
 }
 
 /* ---- leaving ------------------------------------------------------------ */

@@ -113,6 +113,10 @@ bool slots_knows(const struct slots *s, tp_peer peer);
  */
 int slots_dead(struct slots *s);
 
+/* How long such a server may sleep before it looks: TP_NOTICE_MS; 0 when it has
+ * just found one, for there may be more. */
+int slots_slice_ms(const struct slots *s);
+
 /* ---- leaving ------------------------------------------------------------- */
 
 /* Client: give the slot back. Server handle shared by fork: let go of it. */

@@ -55,6 +55,7 @@ void wait_begin(struct wait *w, struct wait_policy *policy, int ms)
     w->policy = policy;
     w->tries = 0;
     w->now = w->look = 0;
+    w->slice_ms = TP_NOTICE_MS;
     w->until = ms < 0 ? INT64_MAX : 0;
     if (ms > 0 || policy->how == TP_ADAPT)
         w->now = clock_now_ns();
@@ -92,6 +93,8 @@ static enum wait_step next_adapt(struct wait *w)
 
 enum wait_step wait_next(struct wait *w)
 {
+    if (w->tries)
+        w->slice_ms = TP_NOTICE_MS;
     if (w->until == 0) /* try once */
         return w->tries++ ? WAIT_OVER : WAIT_TRY;
     if (w->policy->how == TP_SPIN)
@@ -103,6 +106,11 @@ enum wait_step wait_next(struct wait *w)
     if (w->tries++) /* the first time, wait_begin has just read the clock */
         w->now = clock_now_ns();
     return w->now < w->until ? WAIT_SLEEP : WAIT_OVER;
+}
+
+bool wait_looks(const struct wait *w, enum wait_step step)
+{
+    return step != WAIT_PLAIN && (step != WAIT_TRY || w->slice_ms == 0);
 }
 
 bool wait_look(struct wait *w)
@@ -134,7 +142,7 @@ struct timespec wait_realtime(const struct wait *w, enum wait_step step)
         return (struct timespec){0};
     clock_gettime(CLOCK_REALTIME, &t);
     return timespec_of(t.tv_sec * NS_PER_S + t.tv_nsec +
-                       wait_until(w, TP_NOTICE_MS) - w->now);
+                       wait_until(w, w->slice_ms) - w->now);
 }
 
 int wait_left_ms(const struct wait *w)
@@ -170,19 +178,19 @@ int wait_fd(struct wait *w, int fd, short events, bool slice)
         case WAIT_PLAIN: return 0;
         case WAIT_OVER: return -ETIMEDOUT;
         case WAIT_TRY:
-            if (w->policy->how != TP_BLOCK)
+            if (w->policy->how != TP_BLOCK && w->slice_ms > 0)
                 return 0; /* the descriptor doesn't block */
             break;
         case WAIT_SLEEP: ms = wait_left_ms(w); break;
         }
-        if (slice && (ms < 0 || ms > TP_NOTICE_MS))
-            ms = TP_NOTICE_MS;
+        if (slice && (ms < 0 || ms > w->slice_ms))
+            ms = w->slice_ms;
         n = poll(&p, 1, ms);
         if (n > 0)
             return 0;
         if (n < 0)
             return -errno;
-        if (slice && ms == TP_NOTICE_MS)
+        if (slice && ms == w->slice_ms)
             return -EAGAIN;
     }
 }

@@ -53,6 +53,9 @@ struct wait {
     int64_t now;        /* the clock as last read, ns; 0 = not yet */
     int64_t look;       /* when wait_look says true, ns; 0 = not set yet */
     unsigned tries;
+    int slice_ms; /* longest sleep of the next attempt; later ones have
+                     TP_NOTICE_MS, and so has the first, unless a chapter
+                     that knows better sets it after wait_begin */
 };
 
 /* `how` as opened; TP_ADAPT becomes TP_BLOCK where only one CPU may be used:
@@ -66,11 +69,15 @@ enum wait_step wait_next(struct wait *w);
  * true each TP_NOTICE_MS, when it is time to look at its lock. */
 bool wait_look(struct wait *w);
 
+/* After an attempt in vain: should a server look who has left? After each sleep;
+ * one that spins does so when slice_ms is 0. */
+bool wait_looks(const struct wait *w, enum wait_step step);
+
 /* When a WAIT_SLEEP has to end, ns on CLOCK_MONOTONIC: the deadline, or
  * slice_ms from now, when it is time to look about. */
 int64_t wait_until(const struct wait *w, int slice_ms);
 
-/* The end of a slice of TP_NOTICE_MS on CLOCK_REALTIME, the only clock that
+/* The end of a slice of slice_ms on CLOCK_REALTIME, the only clock that
  * mq_timedreceive(3) knows; "long ago" when the step isn't WAIT_SLEEP, so that
  * the call takes what is there and doesn't sleep. */
 struct timespec wait_realtime(const struct wait *w, enum wait_step step);
@@ -87,7 +94,7 @@ int wait_slice_ms(struct wait *w);
  * wait_next for a descriptor; call it before each attempt. 0: try now;
  * -ETIMEDOUT; -EINTR. The descriptor is blocking with TP_BLOCK, non-blocking
  * otherwise: so that after 0 the attempt is right in each case. `slice`: give
- * -EAGAIN when TP_NOTICE_MS have passed with nothing to read.
+ * -EAGAIN when slice_ms have passed with nothing to read.
  */
 int wait_fd(struct wait *w, int fd, short events, bool slice);
 

@@ -191,8 +191,7 @@ static ssize_t next_request(struct fifo_server *s, tp_peer *from, void *buf,
                             size_t cap)
 {
     struct cframe f;
-    int found = cframe_find(&s->request, &f);
-    int met;
+    int found = cframe_find(&s->request, &f), met;
 
     if (found <= 0)
         return found ? found : -EAGAIN;
@@ -217,6 +216,7 @@ static ssize_t fifo_srv_recv(struct tp_server *srv, tp_peer *from, void *buf,
     struct wait w;
 
     wait_begin(&w, &s->policy, ms);
+    w.slice_ms = slots_slice_ms(&s->slots);
     while (n == -EAGAIN) {
         int dead, err = wait_fd(&w, s->request.fd, POLLIN, true);
 

@@ -220,6 +220,7 @@ static ssize_t mqueue_srv_recv(struct tp_server *srv, tp_peer *from, void *buf,
     struct wait w;
 
     wait_begin(&w, &s->policy, ms);
+    w.slice_ms = slots_slice_ms(&s->slots);
     while (!s->pending) {
         enum wait_step step = wait_next(&w);
         ssize_t n = -ETIMEDOUT;
@@ -233,7 +234,7 @@ static ssize_t mqueue_srv_recv(struct tp_server *srv, tp_peer *from, void *buf,
         }
         if (n != -EAGAIN && n != -ETIMEDOUT)
             return n;
-        dead = step == WAIT_TRY ? -1 : find_dead(s);
+        dead = wait_looks(&w, step) ? find_dead(s) : -1;
         if (dead >= 0)
             return part(s, (unsigned)dead, from);
         if (n == -ETIMEDOUT)

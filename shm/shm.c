@@ -263,15 +263,17 @@ static ssize_t shm_srv_recv(struct tp_server *srv, tp_peer *from, void *buf,
     struct wait w;
 
     wait_begin(&w, &s->policy, ms);
+    w.slice_ms = slots_slice_ms(&s->slots);
     while (n == -EAGAIN) {
         enum wait_step step = wait_next(&w);
         int err = -ETIMEDOUT;
 
         if (step != WAIT_OVER)
-            err = wait_sem(&w, step, &s->head->doorbell, LOOK_MS);
+            err = wait_sem(&w, step, &s->head->doorbell,
+                           w.slice_ms ? LOOK_MS : 0);
         if (err == 0)
             n = next_request(s, from, buf, cap);
-        else if (step != WAIT_TRY && step != WAIT_PLAIN)
+        else if (wait_looks(&w, step))
             n = look_about(s, from, buf, cap);
         if (n == -EAGAIN && err != 0 && err != -EAGAIN)
             n = err;

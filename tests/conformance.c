@@ -692,6 +692,40 @@ static void killed_before_reading(const struct param *p)
     client_killed(p, victim_unread, 1);
 }
 
+#define MANY 24
+
+static void victim_idle(struct world *w, struct tp_client *c, unsigned i)
+{
+    echo_once(c, 20, i);
+    gate_open(w, 0);
+    pause();
+}
+
+/* Many that die together are all noticed soon, also by a server that has to
+ * look at their locks: not one each TP_NOTICE_MS. */
+static void many_killed(const struct param *p)
+{
+    struct world w = {0};
+    pid_t dying[MANY];
+    int64_t start;
+
+    world_open(&w, p, clients(MANY));
+    world_serve(&w, world_tally);
+    for (int i = 0; i < MANY; i++)
+        dying[i] = world_add(&w, victim_idle);
+    world_drop(&w);
+    for (int i = 0; i < MANY; i++)
+        gate_wait(&w, 0);
+    start = now_ms(0);
+    for (int i = 0; i < MANY; i++) {
+        world_kill(dying[i]);
+        w.client[i] = 0;
+    }
+    world_await_left(&w, MANY, 0);
+    EXPECT(now_ms(start) < MANY * TP_NOTICE_MS * 3 / 4);
+    world_stop_server(&w);
+}
+
 /* Hears the first message and then nothing more. */
 static void deaf_server(struct world *w)
 {
@@ -1509,6 +1543,7 @@ static const struct check contract_checks[] = {
     {"killed-before-sending", killed_before_sending, 0, NULL},
     {"killed-mid-request", killed_mid_request, 0, NULL},
     {"killed-before-reading", killed_before_reading, 0, NULL},
+    {"many-killed", many_killed, 0, NULL},
     {"server-killed", server_killed, 0, NULL},
     {"short-waits", short_waits, 0, NULL},
     {"forgotten-drop", forgotten_drop, 0, NULL},
