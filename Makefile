@@ -252,6 +252,11 @@ kill-rounds: all $(BUILD)/tests/test_rounds
 	$(Q)IPCLAB_BIN=$(BUILD)/ipclab IPCLAB_ROUNDS=$(ROUNDS) \
 	    $(if $(SEED),IPCLAB_SEED=$(SEED)) $(BUILD)/tests/test_rounds
 
+# The page in a real browser. ONLY=TEXT: the tests whose names contain it;
+# SHOTS=FOLDER: pictures of all states, to be looked at.
+test-web: all $(BUILD)/web/gateway.so | $(filter deps-web,$(MAKECMDGOALS))
+	$(Q)SHOTS='$(SHOTS)' sh tests/web/run.sh $(BUILD) $(if $(ONLY),'$(ONLY)')
+
 # What tools say: which lines no test runs, what is read before it is written,
 # what looks wrong.
 coverage:
@@ -371,8 +376,16 @@ deps-peers:
 	$(Q)sh .ci/deps libzmq3-dev libnng-dev libhiredis-dev redis-tools \
 	    libsqlite3-dev
 
+# For test-web also a browser, Debian's own, and what drives it: two packages of
+# npm with their checksums. What is there already is used; Node 18 is enough.
+absent = $$(command -v $(1) >/dev/null || echo $(2))
 deps-web:
-	$(Q)sh .ci/deps libmicrohttpd-dev libical-dev python3-icalendar
+	$(Q)sh .ci/deps libmicrohttpd-dev libical-dev python3-icalendar \
+	    $(if $(filter test-web,$(MAKECMDGOALS)),$(call absent,chromium,chromium) \
+	    $(call absent,node,nodejs) $(call absent,npm,npm))
+	$(if $(filter test-web,$(MAKECMDGOALS)),$(Q)mkdir -p $(BUILD)/web-tests && \
+	    cp tests/web/package*.json $(BUILD)/web-tests && \
+	    cd $(BUILD)/web-tests && npm ci --silent --ignore-scripts --no-audit)
 
 deps-tools:
 	$(Q)sh .ci/deps clang clang-format clang-tidy cppcheck valgrind
@@ -387,6 +400,7 @@ help:
 	@echo "make kill-rounds  ROUNDS=$(ROUNDS): kill -9, and nothing is lost (5 min)"
 	@echo "make soak         SECONDS=$(SECONDS): 64 clients come, go and die; nothing grows"
 	@echo "make crash        kill -9 at every step, over every transport (1 min)"
+	@echo "make test-web     the page in a real browser (make deps-web test-web)"
 	@echo "make coverage     which lines the tests run (3 min)"
 	@echo "make memcheck     the transports' suite under valgrind (1 min)"
 	@echo "make lint         clang-tidy and cppcheck (2 min)"
@@ -405,11 +419,10 @@ help:
 	@echo "make clean        remove build/"
 	@echo "settings: DEV=1  SAN=address|undefined|thread  V=1  CC=clang"
 
-.PHONY: fuzz fuzz-run fuzz-live all tests peers test web crash crash-table kill-rounds coverage memcheck \
-        lint deps-tools deps-web bench bench-full \
-        bench-compare bench-check deps-peers \
-        deps-plots demo install install-strip uninstall clean deps \
-        help FORCE
+.PHONY: all tests peers test test-web web crash crash-table kill-rounds soak fuzz \
+        fuzz-run fuzz-live coverage memcheck lint bench bench-full bench-compare \
+        bench-check demo install install-strip uninstall clean deps deps-peers \
+        deps-plots deps-tools deps-web help FORCE
 .DELETE_ON_ERROR:
 
 Q = $(if $(V),,@)

@@ -13,10 +13,10 @@ async function take(file, { say, changed, failed }) {
   const calendar = /\.ics$/i.test(file.name) || /^\s*BEGIN:VCALENDAR/i.test(body);
   try {
     const r = await api.ask('POST', 'import', body, { type: calendar ? 'text/calendar' : 'application/json' });
-    say([text('imported')(r.imported, r.before), r.notes].filter(Boolean).join(' '));
+    say([text('imported')(r.imported, r.before), r.notes].filter(Boolean).join('\n').trim(), null, null, r.notes);
     changed();
   } catch (e) {
-    say(text('importFailed')(e.kind === 'api' ? e.message : failed(e)));
+    say(text('importFailed')(e.kind === 'api' ? e.message : failed(e)), null, null, true);
   }
 }
 

@@ -151,13 +151,14 @@ function axis() {
   return a;
 }
 
-/* `events` of these days; open(event) and create(start, end) are called. */
-export function draw(days, events, { open, create }) {
+/* `events` of these days, if they are `known`; open(event) and
+ * create(start, end) are called. */
+export function draw(days, events, { open, create, known }) {
   const today = new Date(), head = [], columns = [];
   const focused = document.activeElement?.closest?.('#grid [data-id]')?.dataset.id;
   const grid = make('div', { class: 'days' });
 
-  waiting = drawing ? [days, events, { open, create }] : null;
+  waiting = drawing ? [days, events, { open, create, known }] : null;
   if (drawing) return;
 
   grid.style.setProperty('--days', days.length);
@@ -190,7 +191,7 @@ export function draw(days, events, { open, create }) {
   grid.append(make('div', { class: 'corner' }), ...head, axis(), ...columns);
   const top = box.scrollTop, left = box.scrollLeft;
   box.replaceChildren(grid);
-  if (events.length === 0)
+  if (known && events.length === 0)
     box.append(make('p', { class: 'free quiet' }, text(days.length > 1 ? 'free' : 'freeDay')));
   box.scrollTop = scrolled ? top : box.scrollHeight * 7.5 / 24;
   /* Where a week is wider than the screen, today is in sight. */

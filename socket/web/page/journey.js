@@ -77,9 +77,10 @@ async function choose(name) {
 }
 
 function way(w) {
-  const label = make('label', `way${w.name === ways.current ? ' chosen' : ''}`);
-  const input = make('input');
-  Object.assign(input, { type: 'radio', name: 'way', value: w.name, checked: w.name === ways.current, disabled: !w.usable });
+  const chosen = w.name === ways.current;
+  const label = make('label', chosen ? 'way chosen' : 'way');
+  const input = Object.assign(make('input'),
+    { type: 'radio', name: 'way', value: w.name, checked: chosen, disabled: !w.usable });
   input.addEventListener('change', () => choose(w.name));
   label.append(make('span', '', input, ` ${w.name}`));
   label.title = w.blurb;

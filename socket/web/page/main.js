@@ -15,7 +15,7 @@ import * as files from './files.js';
 
 const $ = id => document.getElementById(id);
 const narrow = matchMedia('(max-width: 40rem)');
-const state = { day: dayOf(new Date()), view: null, rev: 0, up: true, events: [] };
+const state = { day: dayOf(new Date()), view: null, rev: 0, up: true, events: [], known: '' };
 
 const view = () => state.view || (narrow.matches ? 'day' : 'week');
 const days = () => view() === 'day' ? [state.day]
@@ -23,15 +23,15 @@ const days = () => view() === 'day' ? [state.day]
 
 /* ---- what the reader is told ---------------------------------------------- */
 
-let fading;
-function say(sentence, label, action) {
+let fading; /* what has to be read in peace stays */
+function say(sentence, label, action, stays) {
   const b = document.createElement('button');
   clearTimeout(fading);
   $('toast').replaceChildren(sentence);
   b.textContent = label || text('dismiss');
   b.addEventListener('click', () => { $('toast').replaceChildren(); action?.(); });
   $('toast').append(b);
-  fading = setTimeout(() => $('toast').replaceChildren(), action ? 15000 : 8000);
+  if (!stays) fading = setTimeout(() => $('toast').replaceChildren(), action ? 15000 : 8000);
 }
 
 function banner(sentence) {
@@ -39,12 +39,17 @@ function banner(sentence) {
   $('banner').hidden = !sentence;
 }
 
-/* A failure in words; the banner stays until something works again. */
+/* A failure in words. The banner stays until something works again; when that
+ * is, the question for changes, asked anew, says. */
+let question;
 function failed(e) {
   const sentence = e.kind === 'gone' ? text('gatewayGone')
     : e.status === 401 ? text('noToken')
-    : e.status === 503 ? text('storeGone')(e.message) : e.message;
-  if (e.kind === 'gone' || e.status === 401 || e.status === 503) banner(sentence);
+    : e.status === 503 ? text('storeGone')(e.message) : '';
+  if (!sentence) return e.message;
+  banner(sentence);
+  state.up = false;
+  question?.abort();
   return sentence;
 }
 
@@ -56,7 +61,7 @@ function render() {
   $('week').setAttribute('aria-pressed', view() === 'week');
   $('day').setAttribute('aria-pressed', view() === 'day');
   draw(d, state.events.filter(e => d[0] < e.end && e.start < dayOf(d[d.length - 1], 1)),
-    { open: form.openEvent, create: form.openNew });
+    { open: form.openEvent, create: form.openNew, known: state.known === String(d) });
 }
 
 /* True: it went well, or a later one is under way. */
@@ -68,7 +73,7 @@ async function load(options) {
     if (mine !== newest) return true;
     /* Asked before something that we have saved meanwhile. */
     if (r.rev < state.rev && !options?.again) return load({ ...options, again: true });
-    state.events = r.events;
+    Object.assign(state, { events: r.events, known: String(d) });
     state.rev = Math.max(state.rev, r.rev);
     if (state.up) banner('');
     render();
@@ -93,7 +98,8 @@ const NEVER = 999999999999999; /* no store comes to this revision */
 
 async function step() {
   const known = stale ? NEVER : state.rev;
-  const r = await api.ask('GET', `changes?rev=${known}&up=${state.up}`, undefined, { quiet: true });
+  question = new AbortController();
+  const r = await api.ask('GET', `changes?rev=${known}&up=${state.up}`, undefined, { quiet: true, signal: question.signal });
   const back = r.up && !state.up;
   if (back || !r.up) journey.refreshWays();
   stale = stale || back || r.rev !== state.rev;
@@ -102,7 +108,7 @@ async function step() {
   else if (stale) stale = !await load({ quiet: true });
   else banner('');
   if (back && !stale) {
-    say(text('back'));
+    if (!$('toast').firstChild) say(text('back')); /* Undo may stand there */
     form.goOn(text('back'));
   }
   if (stale && r.up) await rest(500); /* over this way it isn't reached */
@@ -111,8 +117,8 @@ async function step() {
 async function follow() {
   for (;;) {
     try { await step(); } catch (e) {
+      if (e.name === 'AbortError') continue;
       failed(e);
-      state.up = false; /* so that the way back is noticed */
       /* Without the key nothing will change. */
       await (e.status === 401 ? api.nextKey() : rest(500));
     }
@@ -140,7 +146,7 @@ function removed(e) {
     try {
       saved(await api.add(again));
       say(text('restored')(e.title));
-    } catch (f) { say(failed(f), text('undo'), undo); }
+    } catch (f) { say(failed(f), text('undo'), undo, true); }
   };
   state.events = state.events.filter(x => x.id !== e.id);
   render();
@@ -212,14 +218,19 @@ function controls() {
   setInterval(moveNow, 30000);
 }
 
+/* Asked first, so that the answer is under way while the rest is made ready;
+ * the empty grid is drawn only if there is time for it. */
+const first = load();
+const empty = setTimeout(render, 250);
 applyTexts();
 controls();
 form.prepare({ saved, removed, failed, say });
 journey.start({ failed: e => say(failed(e)), chosen: () => load({ quiet: true }) });
 files.start({ say, failed, changed: () => load() });
 journey.drawJourney();
-render();
-load().then(ok => {
+first.then(ok => {
+  clearTimeout(empty);
+  if (!ok) render();
   stale = !ok;
   journey.refreshWays();
   follow();

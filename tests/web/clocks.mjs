@@ -1,0 +1,132 @@
+/*
+ * clocks.mjs - midnight, and the two days a year that don't have 24 hours
+ */
+import assert from 'node:assert/strict';
+import { event, put, test, titles, typeEvent, until } from './lab.mjs';
+
+/* Where it stands on its day, in hours by the clock. */
+async function hours(page, title, n = 0) {
+  const e = await event(page, title).nth(n).boundingBox();
+  const c = await page.locator('.column').first().boundingBox();
+  const round = y => Math.round((y - c.y) / c.height * 24 * 4) / 4;
+  return [round(e.y), round(e.y + e.height)];
+}
+
+test('midnight: one piece a day, both lead to the same event', async t => {
+  const lab = await t.lab();
+  await put(lab, 'Night shift', '2026-11-25T21:00:00Z', '2026-11-26T05:00:00Z');
+  await put(lab, 'Camp', '2026-11-27T11:00:00Z', '2026-11-30T11:00:00Z');
+  await put(lab, 'To midnight', '2026-11-23T20:00:00Z', '2026-11-23T23:00:00Z');
+  const page = await t.page(lab);
+
+  await until('they are shown', async () => (await titles(page)).length === 6);
+  assert.equal(await event(page, 'To midnight').count(), 1);
+  assert.equal(await event(page, 'Night shift').count(), 2);
+  assert.equal(await event(page, 'Camp').count(), 3);
+  assert.deepEqual(await hours(page, 'Night shift', 0), [22, 24]);
+  assert.deepEqual(await hours(page, 'Night shift', 1), [0, 6]);
+  assert.deepEqual(await hours(page, 'Camp', 1), [0, 24]);
+  assert.match(await event(page, 'Night shift').nth(0).textContent(), /22:00 – …$/);
+  assert.match(await event(page, 'Night shift').nth(1).textContent(), /… – 6:00$/);
+  assert.match(await event(page, 'Night shift').nth(1).getAttribute('title'), /25 Nov 2026 22:00 – 26 Nov 2026 6:00/);
+  await event(page, 'Night shift').nth(1).click();
+  assert.equal(await page.inputValue('#start'), '2026-11-25T22:00');
+  assert.equal(await page.inputValue('#end'), '2026-11-26T06:00');
+  await page.click('#cancel');
+  await page.click('#after');
+  await until('Monday has its last piece', async () => (await titles(page)).join() === 'Camp');
+  assert.deepEqual(await hours(page, 'Camp'), [0, 12]);
+});
+
+test('spring in Berlin: the hour that is skipped', async t => {
+  const lab = await t.lab();
+  /* 01:00 CET to 04:00 CEST: two hours. */
+  await put(lab, 'Short night', '2026-03-29T00:00:00Z', '2026-03-29T02:00:00Z');
+  const page = await t.page(lab, { now: '2026-03-25T09:00:00Z' });
+
+  await event(page, 'Short night').waitFor();
+  assert.deepEqual(await hours(page, 'Short night'), [1, 4]);
+  assert.equal(await page.locator('.column').count(), 7);
+  await page.click('#add');
+  await typeEvent(page, 'Nowhere', '2026-03-29T02:30', '2026-03-29T04:00');
+  await page.click('#save');
+  assert.equal(await page.textContent('#start-error'), 'The clocks skip this time.');
+  await page.fill('#start', '2026-03-29T03:00');
+  await page.click('#save');
+  await event(page, 'Nowhere').waitFor();
+  assert.equal((await lab.api('GET', 'events')).events.find(e => e.title === 'Nowhere').start, '2026-03-29T01:00:00Z');
+
+  /* Drawn where there is nothing: the next hour that there is. */
+  const c = await page.locator('.column').nth(6).boundingBox();
+  await page.$eval('#grid', g => { g.scrollTop = 0; });
+  const top = (await page.locator('.column').nth(6).boundingBox()).y;
+  await page.mouse.move(c.x + c.width - 4, top + c.height * 2 / 24 + 2);
+  await page.mouse.down();
+  await page.mouse.move(c.x + c.width - 4, top + c.height * 3 / 24, { steps: 3 });
+  await page.mouse.up();
+  assert.equal(await page.inputValue('#start'), '2026-03-29T03:00');
+  assert.equal(await page.inputValue('#end'), '2026-03-29T04:00');
+});
+
+test('autumn in Berlin: the hour that occurs twice keeps which one it was', async t => {
+  const lab = await t.lab();
+  const e = await put(lab, 'Second', '2026-10-25T01:30:00Z', '2026-10-25T02:30:00Z'); /* 02:30 CET */
+  await put(lab, 'Across', '2026-10-25T00:30:00Z', '2026-10-25T01:30:00Z'); /* 02:30 to 02:30 */
+  await put(lab, 'All day', '2026-10-24T22:00:00Z', '2026-10-25T23:00:00Z'); /* 25 hours */
+  const page = await t.page(lab, { now: '2026-10-21T09:00:00Z' });
+
+  await event(page, 'Second').waitFor();
+  assert.deepEqual(await hours(page, 'Second'), [2.5, 3.5]);
+  assert.deepEqual(await hours(page, 'Across'), [2.5, 3.5]);
+  assert.deepEqual(await hours(page, 'All day'), [0, 24]);
+  assert.equal(await event(page, 'All day').count(), 1);
+  await event(page, 'Second').click();
+  await page.fill('#title', 'Second, renamed');
+  await page.click('#save');
+  await event(page, 'renamed').waitFor();
+  const now = await lab.api('GET', `events/${e.id}`);
+  assert.equal(now.start, '2026-10-25T01:30:00Z');
+  assert.equal(now.end, '2026-10-25T02:30:00Z');
+});
+
+for (const [zone, day, utc] of [
+  ['America/New_York', '2026-03-08', 'T13:00:00Z'], ['America/New_York', '2026-11-01', 'T14:00:00Z'],
+  ['Asia/Seoul', '2026-11-25', 'T00:00:00Z'], ['Asia/Kathmandu', '2026-11-25', 'T03:15:00Z']])
+  test(`nine o'clock in ${zone} on ${day}`, async t => {
+    const lab = await t.lab();
+    const page = await t.page(lab, { timezoneId: zone, now: `${day}${utc}` });
+
+    await page.click('#add');
+    await typeEvent(page, 'Nine', `${day}T09:00`, `${day}T10:00`);
+    await page.click('#save');
+    await event(page, 'Nine').waitFor();
+    assert.deepEqual(await hours(page, 'Nine'), [9, 10]);
+    await page.click('#add');
+    await typeEvent(page, 'Late', `${day}T23:15`, `${day}T23:45`);
+    await page.click('#save');
+    await event(page, 'Late').waitFor();
+    assert.deepEqual(await hours(page, 'Late'), [23.25, 23.75]);
+    /* The day's end is where the next one begins. */
+    await page.click('#day');
+    await until('this day has both', async () => (await titles(page)).join() === 'Nine,Late');
+    await page.click('#after');
+    await until('the next one has neither', async () => (await titles(page)).length === 0);
+    await page.click('#add');
+    const next = (await page.inputValue('#start')).slice(0, 10);
+    await typeEvent(page, 'Early', `${next}T00:15`, `${next}T00:45`);
+    await page.click('#save');
+    await event(page, 'Early').waitFor();
+    assert.deepEqual(await titles(page), ['Early']);
+    await page.click('#before');
+    await until('it is not on this day', async () => (await titles(page)).join() === 'Nine,Late');
+    await page.click('#week');
+    await until('the week', async () => await page.locator('.column').count() === 7);
+    assert.equal((await lab.api('GET', 'events')).events[0].start, `${day}${utc}`);
+    /* The line of now, and the week that holds this day: all days are there. */
+    const c = await page.locator('.column.is-today').boundingBox(), n = await page.locator('.now').boundingBox();
+    assert.ok(Math.abs((n.y - c.y) / c.height * 24 - 9) < 0.1, 'now is elsewhere');
+    const names = await page.$$eval('.column ol', l => l.map(o => o.getAttribute('aria-label')));
+    assert.equal(new Set(names).size, 7);
+    assert.match(names[0], /^Monday/);
+    assert.match(names[6], /^Sunday/);
+  });

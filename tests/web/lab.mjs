@@ -1,0 +1,282 @@
+/*
+ * lab.mjs - what each test of the page stands on
+ *
+ *   test(name, f)   f gets a bench: labs and pages that are tidied up after it;
+ *                   what f returns says why it was skipped
+ *   bench.lab()     `ipclab web` in folders of its own, ended by its pid
+ *   bench.page()    a tab on it, in the wanted time zone, language and size
+ *   until(...)      waits for something to become true, never for ever
+ *
+ * Run by run.sh. From the environment: IPCLAB_BIN, WEB_TESTS (the folder with
+ * node_modules), CHROMIUM, SHOTS (a folder: what the tests look at is saved),
+ * WEB_WAIT_MS.
+ */
+import assert from 'node:assert/strict';
+import { spawn, spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import { createRequire } from 'node:module';
+import os from 'node:os';
+import path from 'node:path';
+
+/* An import would look beside this file, where nothing is installed. */
+const installed = createRequire(path.resolve(process.env.WEB_TESTS, 'package.json'));
+const { chromium } = installed('playwright-core');
+export const AXE = fs.readFileSync(installed.resolve('axe-core/axe.min.js'), 'utf8');
+
+const BINARY = path.resolve(process.env.IPCLAB_BIN || 'build/ipclab');
+export const WAIT_MS = Number(process.env.WEB_WAIT_MS || 20000); /* for anything */
+const TEST_MS = 90000;                                          /* a whole test */
+
+/* A Wednesday; the clock of a page stands there unless a test wants another. */
+export const NOW = '2026-11-25T10:20:00Z';
+
+/* ---- waiting -------------------------------------------------------------- */
+
+const rest = ms => new Promise(r => setTimeout(r, ms));
+
+/* Asks again until f() is truthy, and returns that. */
+export async function until(what, f, ms = WAIT_MS) {
+  const end = performance.now() + ms;
+  for (;;) {
+    const v = await f();
+    if (v) return v;
+    if (performance.now() > end) throw new Error(`in ${ms} ms not: ${what}`);
+    await rest(10);
+  }
+}
+
+function within(ms, what, promise) {
+  let timer;
+  const late = new Promise((_, no) => {
+    timer = setTimeout(() => no(new Error(`${what} took over ${ms} ms`)), ms);
+  });
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
+
+/* ---- the lab: a gateway, and the store behind it --------------------------- */
+
+/* Alive, and not only waiting to be reaped. */
+export function lives(pid) {
+  try {
+    return !/^State:\s+Z/m.test(fs.readFileSync(`/proc/${pid}/status`, 'utf8'));
+  } catch { return false; }
+}
+
+let labs = 0;
+const running = new Set();
+
+/* Whatever ends this process early: nothing of ours stays. */
+process.on('exit', () => {
+  for (const l of running) {
+    for (const p of l.programs) p.kill('SIGTERM'); /* its server goes with it */
+    fs.rmSync(l.folder, { recursive: true, force: true });
+  }
+});
+for (const s of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(s, () => process.exit(1));
+
+export class Lab {
+  constructor() {
+    this.folder = fs.mkdtempSync(path.join(os.tmpdir(), 'ipclab-web-'));
+    /* The names of queues and segments are the machine's, not a folder's. */
+    this.name = `web${process.pid}-${++labs}`;
+    this.env = { ...process.env, XDG_DATA_HOME: `${this.folder}/data`, XDG_RUNTIME_DIR: `${this.folder}/run` };
+    for (const d of ['data', 'run']) fs.mkdirSync(`${this.folder}/${d}`, { mode: 0o700 });
+    this.programs = [];
+    this.port = 0;
+    running.add(this);
+  }
+
+  /* One that goes on running: {child, line}: its first line with `word`. */
+  async run(word, ...args) {
+    const child = spawn(BINARY, ['-n', this.name, ...args], { env: this.env, stdio: ['ignore', 'pipe', 'pipe'] });
+    let out = '';
+    child.ended = new Promise(r => child.once('exit', r));
+    this.programs.push(child);
+    child.stdout.on('data', d => { out += d; });
+    child.stderr.on('data', d => { out += d; });
+    await until(`${args[0]} says ${word}`, () => {
+      assert.equal(child.exitCode, null, `${args[0]} ended: ${out}`);
+      return out.includes(word) && out.endsWith('\n');
+    });
+    return { child, out };
+  }
+
+  async web(...args) {
+    const port = this.port ? ['--port', String(this.port)] : [];
+    const { child, out } = await this.run('store pid', 'web', ...port, ...args);
+    this.link = /ready: (\S+)/.exec(out)[1];
+    this.port = Number(new URL(this.link).port);
+    this.store = Number(/store pid (\d+)/.exec(out)[1]);
+    this.gateway = child.pid;
+    this.child = child;
+    return this;
+  }
+
+  /* A server beside the gateway, as `ipclab serve` makes it. */
+  async serve() {
+    const { child } = await this.run('ready', 'serve');
+    this.store = child.pid;
+  }
+
+  /* ipclab ARGS to its end; what it printed. */
+  cli(...args) {
+    const r = spawnSync(BINARY, ['-n', this.name, ...args], { env: this.env, encoding: 'utf8', timeout: WAIT_MS });
+    assert.equal(r.status, 0, `ipclab ${args.join(' ')}: ${r.stderr}`);
+    return r.stdout;
+  }
+
+  /* Many events at once, as a file brings them. */
+  fill(events) {
+    const file = path.join(this.folder, 'events.json');
+    fs.writeFileSync(file, JSON.stringify(events));
+    this.cli('import', file);
+  }
+
+  raw(what, options = {}) {
+    const headers = { Authorization: `Bearer ${this.link.split('#t=')[1]}`, 'Content-Type': 'application/json' };
+    return fetch(`http://127.0.0.1:${this.port}/api/${what}`, { headers, ...options });
+  }
+
+  /* Straight to the API, as somebody else would: {status, and the answer}. */
+  async api(method, what, body) {
+    const r = await this.raw(what, { method, body: body && JSON.stringify(body) });
+    return { status: r.status, ...await r.json() };
+  }
+
+  /* kill -9, and gone. */
+  async kill(pid) {
+    process.kill(pid, 'SIGKILL');
+    await until(`process ${pid} has ended`, () => !lives(pid));
+  }
+
+  async stop(child = this.child) {
+    if (child.exitCode === null && child.signalCode === null) {
+      child.kill('SIGTERM');
+      await within(WAIT_MS, 'the end of ipclab', child.ended);
+    }
+  }
+
+  async end() {
+    for (const p of this.programs.reverse()) await this.stop(p).catch(() => p.kill('SIGKILL'));
+    spawnSync(BINARY, ['-n', this.name, 'clean'], { env: this.env });
+    fs.rmSync(this.folder, { recursive: true, force: true });
+    running.delete(this);
+  }
+}
+
+/* ---- tests ----------------------------------------------------------------- */
+
+const tests = [];
+export const test = (name, f, options = {}) => tests.push({ name, f, ...options });
+
+/* Figures that are reported, not asserted. */
+const figures = [];
+export const figure = (what, value) => figures.push(`${what}: ${value}`);
+
+class Bench {
+  constructor(name, browser) { Object.assign(this, { name, browser, labs: [], contexts: [], noise: [] }); }
+
+  async lab(...args) {
+    const l = new Lab();
+    this.labs.push(l);
+    return l.web(...args);
+  }
+
+  /* A tab, the page in it drawn. `now: null` leaves it the real clock;
+   * prepare(page) comes before anything is loaded. */
+  async page(lab, { now = NOW, link = lab.link, prepare, ...options } = {}) {
+    const context = await this.browser.newContext({
+      viewport: { width: 1280, height: 860 }, locale: 'en-GB', timezoneId: 'Europe/Berlin',
+      acceptDownloads: true, ...options,
+    });
+    this.contexts.push(context);
+    context.setDefaultTimeout(WAIT_MS);
+    const page = await context.newPage();
+    if (now) await page.clock.setFixedTime(now);
+    page.on('pageerror', e => this.noise.push(e.stack));
+    page.on('console', m => {
+      /* The browser's own line about a 409 or a 503, which are wanted. */
+      if (m.type() === 'error' && !m.text().startsWith('Failed to load resource'))
+        this.noise.push(m.text());
+    });
+    await prepare?.(page);
+    await page.goto(link);
+    await page.waitForSelector('.days');
+    return page;
+  }
+
+  /* To be looked at, by people. */
+  async shot(page, name, options = {}) {
+    if (process.env.SHOTS)
+      await page.screenshot({ path: path.join(process.env.SHOTS, `${name}.png`), ...options });
+  }
+
+  async end(failed) {
+    if (failed && process.env.WEB_TESTS)
+      for (const p of this.contexts.flatMap(c => c.pages()))
+        await p.screenshot({ path: path.join(process.env.WEB_TESTS, `failed-${this.name.replace(/\W+/g, '-')}.png`) }).catch(() => {});
+    for (const c of this.contexts) await c.close().catch(() => {});
+    for (const l of this.labs) await l.end();
+  }
+}
+
+async function runOne(t, browser) {
+  const bench = new Bench(t.name, browser), begun = performance.now();
+  let error = null, skipped;
+  try {
+    skipped = await within(TEST_MS, 'the test', t.f(bench));
+    assert.deepEqual(bench.noise, [], 'the page complained');
+  } catch (e) { error = e; }
+  await bench.end(error);
+  const ms = Math.round(performance.now() - begun);
+  console.log(error ? `FAIL ${t.name} (${ms} ms)\n${error.stack}`
+    : skipped ? `  skipped: ${t.name} (${skipped})` : `  ok ${t.name} (${ms} ms)`);
+  return error ? 'failed' : skipped ? 'skipped' : 'passed';
+}
+
+const launch = () =>
+  chromium.launch({ executablePath: process.env.CHROMIUM || '/usr/bin/chromium', args: ['--no-sandbox'] });
+
+/* Two lanes side by side; those that measure come last, alone. */
+export async function runAll(only) {
+  const browser = await launch();
+  const wanted = tests.filter(t => !only || t.name.includes(only));
+  const queue = wanted.filter(t => !t.alone), alone = wanted.filter(t => t.alone);
+  const count = { passed: 0, failed: 0, skipped: 0 };
+  const lane = async list => {
+    while (list.length) count[await runOne(list.shift(), browser)]++;
+  };
+  await Promise.all([lane(queue), lane(queue)]);
+  await lane(alone);
+  await browser.close();
+  for (const f of figures) console.log(`     ${f}`);
+  console.log(`${count.passed} passed, ${count.failed} failed`);
+  return count.failed === 0 && count.passed > 0;
+}
+
+/* ---- what many tests do ---------------------------------------------------- */
+
+export async function typeEvent(page, title, start, end) {
+  await page.fill('#title', title);
+  await page.fill('#start', start);
+  await page.fill('#end', end);
+}
+
+/* By the form; waits until the dialog has gone. */
+export async function addEvent(page, title, start, end) {
+  await page.click('#add');
+  await typeEvent(page, title, start, end);
+  await page.click('#save');
+  await page.waitForSelector('#form', { state: 'hidden' });
+}
+
+/* The same by the API, at once. */
+export async function put(lab, title, start, end) {
+  const e = await lab.api('POST', 'events', { title, start, end });
+  assert.equal(e.status, 201, e.error);
+  return e;
+}
+
+export const titles = page => page.$$eval('.event b', l => l.map(b => b.textContent));
+export const toast = page => page.textContent('#toast');
+export const event = (page, title) => page.locator('.event', { has: page.locator('b', { hasText: title }) });

@@ -1,0 +1,179 @@
+/*
+ * live.mjs - changes of others, servers that go and come, and five ways there
+ */
+import assert from 'node:assert/strict';
+import { addEvent, event, figure, put, test, titles, toast, typeEvent, until } from './lab.mjs';
+
+const DAY = ['2026-11-24T09:00:00Z', '2026-11-24T10:00:00Z'];
+const banner = page => page.$eval('#banner', b => (b.hidden ? '' : b.textContent));
+
+test('live: a change over a fifo appears without a reload', async t => {
+  const lab = await t.lab();
+  const page = await t.page(lab);
+  await page.focus('.days h3:nth-of-type(3) button');
+
+  for (const [title, args] of [
+    ['From elsewhere', ['add', 'From elsewhere', ...DAY]],
+    ['Renamed', ['update', '1', '--title', 'Renamed']]]) {
+    lab.cli('-t', 'fifo', ...args);
+    const begun = performance.now();
+    await event(page, title).waitFor();
+    figure(`${args[0]} over fifo by the command line, to visible`, `${Math.round(performance.now() - begun)} ms`);
+  }
+  lab.cli('-t', 'mqueue', 'remove', '1');
+  await until('it has gone', async () => (await titles(page)).length === 0);
+  /* Who was on the keyboard there still is. */
+  assert.equal(await page.evaluate(() => document.activeElement.closest('h3')?.textContent), 'Wed 25');
+});
+
+test('live: two tabs show the same, also what both saved at once', async t => {
+  const lab = await t.lab();
+  const one = await t.page(lab), two = await t.page(lab);
+
+  await Promise.all([
+    addEvent(one, 'From one', '2026-11-24T09:00', '2026-11-24T10:00'),
+    addEvent(two, 'From two', '2026-11-24T11:00', '2026-11-24T12:00')]);
+  for (const p of [one, two]) {
+    await event(p, 'From one').waitFor();
+    await event(p, 'From two').waitFor();
+  }
+});
+
+test('live: what others did just before our own change is seen, too', async t => {
+  const lab = await t.lab();
+  let open;
+  const gate = new Promise(r => { open = r; });
+  /* The page's question for changes is held back until both have happened. */
+  const page = await t.page(lab, { prepare: p => p.route('**/api/changes*', async route => {
+    await gate;
+    await route.continue().catch(() => {}); /* the page may be gone by then */
+  }) });
+
+  await page.waitForSelector('.way');
+  await put(lab, 'Theirs', ...DAY);
+  await addEvent(page, 'Ours', '2026-11-25T11:00', '2026-11-25T12:00');
+  assert.deepEqual(await titles(page), ['Ours']);
+  open();
+  await event(page, 'Theirs').waitFor();
+  assert.deepEqual((await titles(page)).sort(), ['Ours', 'Theirs']);
+});
+
+test('store gone: the page says so, keeps what is typed, and goes on', async t => {
+  const lab = await t.lab();
+  await put(lab, 'Before', ...DAY);
+  const page = await t.page(lab);
+  await event(page, 'Before').waitFor();
+
+  await page.click('#add');
+  await typeEvent(page, 'Typed with care', '2026-11-25T09:00', '2026-11-25T10:00');
+  await lab.kill(lab.store);
+  await until('the page says so', async () => /store can’t be reached/.test(await banner(page)));
+  await page.click('#save');
+  await until('the form, too', async () => /store can’t be reached/.test(await page.textContent('#form-error')));
+  await t.shot(page, 'store-gone');
+  assert.deepEqual(await titles(page), ['Before'], 'what was shown stays');
+  assert.doesNotMatch(await page.textContent('#grid'), /No events/);
+
+  await lab.serve();
+  await until('the page goes on', async () => (await banner(page)) === '');
+  await until('and says it', async () => /The store is back/.test(await toast(page)));
+  assert.equal(await page.textContent('#form-error'), 'The store is back.');
+  assert.equal(await page.inputValue('#title'), 'Typed with care');
+  assert.equal(await page.inputValue('#start'), '2026-11-25T09:00');
+  await page.click('#save');
+  await event(page, 'Typed with care').waitFor();
+  assert.match(lab.cli('list'), /Before[^]*Typed with care/);
+  await until('the pipe is out', async () => page.locator('.way input[value=pipe]').isDisabled());
+});
+
+test('store gone: Undo fails, is offered again, and works then', async t => {
+  const lab = await t.lab();
+  await put(lab, 'Precious', ...DAY);
+  const page = await t.page(lab);
+
+  await event(page, 'Precious').click();
+  await page.click('#remove');
+  await until('Undo is there', async () => /Undo/.test(await toast(page)));
+  await lab.kill(lab.store);
+  await page.click('#toast button');
+  await until('it failed', async () => /can’t be reached.*Undo/.test(await toast(page)));
+  await lab.serve();
+  await until('the page goes on', async () => (await banner(page)) === '');
+  await page.click('#toast button');
+  await event(page, 'Precious').waitFor();
+  assert.equal(lab.cli('list').match(/Precious/g).length, 1);
+});
+
+test('gateway gone: the new link in the same tab, and nothing typed is lost', async t => {
+  const lab = await t.lab();
+  await put(lab, 'Before', ...DAY);
+  const page = await t.page(lab);
+  await event(page, 'Before').waitFor();
+
+  await page.click('#add');
+  await typeEvent(page, 'Typed with care', '2026-11-25T09:00', '2026-11-25T10:00');
+  await lab.stop();
+  await until('the page says so', async () => /gateway doesn’t answer/.test(await banner(page)));
+  await page.click('#save');
+  await until('the form, too', async () => /gateway doesn’t answer/.test(await page.textContent('#form-error')));
+  await t.shot(page, 'gateway-gone');
+  await lab.web(); /* on the same port, with a new key */
+  await until('the page asks for it', async () => /holds the key/.test(await banner(page)));
+  await page.goto(lab.link);
+  await until('the page goes on', async () => (await banner(page)) === '');
+  assert.equal(await page.inputValue('#title'), 'Typed with care');
+  await page.click('#save');
+  await event(page, 'Typed with care').waitFor();
+  assert.ok(!page.url().includes('#'));
+});
+
+test('five ways: chosen one after another while the page is used', async t => {
+  const lab = await t.lab();
+  const page = await t.page(lab, { viewport: { width: 1280, height: 1400 } });
+  const names = ['shm', 'mqueue', 'fifo', 'pipe', 'socket'];
+  let going = true, n = 0;
+  let mishap = null;
+  /* Somebody else, without a pause. */
+  const other = (async () => {
+    for (; going; n++) await put(lab, `other ${n}`, '2026-12-01T09:00:00Z', '2026-12-01T10:00:00Z');
+  })().catch(e => { mishap = e; });
+
+  await page.click('#race');
+  for (const name of names) {
+    await page.check(`.way input[value=${name}]`);
+    await page.waitForSelector(`.way.chosen input[value=${name}]`);
+    const [reply] = await Promise.all([
+      page.waitForResponse(r => r.request().method() === 'POST'),
+      addEvent(page, `over ${name}`, '2026-11-24T09:00', '2026-11-24T10:00')]);
+    assert.equal((await reply.json()).journey.transport, name);
+  }
+  going = false;
+  await other;
+  assert.equal(mishap, null);
+  const list = (await lab.api('GET', 'events')).events.map(e => e.title);
+  for (const name of names) assert.equal(list.filter(x => x === `over ${name}`).length, 1);
+  assert.equal(list.filter(x => x.startsWith('other ')).length, n, 'one was lost, or is there twice');
+  assert.ok(n > 0);
+  await until('all were asked', async () => page.isEnabled('#race'), 60000);
+  const ways = (await lab.api('GET', 'transports')).ways;
+  for (const w of ways) assert.ok(w.count >= 50, `${w.name}: ${w.count} round trips`);
+  assert.equal(await page.locator('.way svg').count(), 5);
+  assert.equal(await page.locator('.way .times').count(), 5);
+  await t.shot(page, 'ways');
+});
+
+test('journey: each hop of a change, and that they add up', async t => {
+  const lab = await t.lab();
+  const page = await t.page(lab);
+  const reply = page.waitForResponse(r => r.request().method() === 'POST');
+
+  await addEvent(page, 'Measured', '2026-11-24T09:00', '2026-11-24T10:00');
+  const { journey } = await (await reply).json();
+  const places = await page.$$eval('#hops .place', l => l.map(p => p.textContent));
+  assert.deepEqual(places, ['browser', `gateway process ${lab.gateway}`, `store process ${lab.store}`, 'journal', `gateway process ${lab.gateway}`]);
+  assert.deepEqual(journey.hops.map(h => h.hop), ['gateway', 'there', 'store', 'journal', 'back', 'reply']);
+  const whole = parseFloat(/: ([\d.]+) ms in all/.exec(await page.textContent('#asked'))[1]);
+  const hops = journey.hops.reduce((sum, h) => sum + h.ns, 0) / 1e6;
+  assert.ok(hops > 0 && hops <= whole * 1.01, `${hops} of ${whole} ms`);
+  assert.equal(await page.locator('#hops .hop').count(), 7);
+});
