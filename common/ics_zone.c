@@ -138,15 +138,18 @@ static struct ics_zone *new_zone(struct ics_zones *z, const char *name,
     struct ics_zone **more = ics_grow(z->at, &z->cap, z->count, sizeof *z->at);
     struct ics_zone *zone = calloc(1, sizeof *zone);
 
+    char *own = strndup(name, len);
+
     if (more)
         z->at = more;
-    if (zone)
-        zone->name = strndup(name, len);
-    if (!more || !zone || !zone->name) {
+    if (!more || !zone || !own) {
+        free(own);
         free(zone);
         return NULL;
     }
-    return z->at[z->count++] = zone;
+    zone->name = own;
+    z->at[z->count++] = zone;
+    return zone;
 }
 
 static bool add_change(struct ics_zone *zone, int64_t at, int64_t offset)

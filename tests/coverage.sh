@@ -23,7 +23,7 @@ make -s -j"$(nproc)" BUILD="$build" BENCH_TESTS= \
     LDFLAGS="--coverage -Wl,--wrap=_exit $PWD/$build/exit_dump.o" \
     test >"$build/test.log" 2>&1
 tests=$?
-grep -v '^\(CC\|LD\|AR\) ' "$build/test.log"
+grep -v '^\(CC\|LD\|AR\) \|^profiling:' "$build/test.log"
 
 # gcov reads .gcda and .gcno, and writes FILE.gcov: each line with how often it
 # ran, and behind it, how often each of its branches was taken.

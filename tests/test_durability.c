@@ -611,7 +611,7 @@ static void start_cluster(struct cluster *c)
     memset(c, 0, sizeof *c);
     c->server = fork_server(&pipe_ends);
     REQUIRE(c->server > 0);
-    for (int i = 0; tp_all[i] && i < CLIENTS_MAX; i++) {
+    for (int i = 0; i < CLIENTS_MAX && tp_all[i]; i++) {
         if (usable(tp_all[i]))
             REQUIRE_INT(0, connect_client(&c->client[i], tp_all[i], pipe_ends));
     }
