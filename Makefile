@@ -399,7 +399,7 @@ help:
 	@echo "make test         run all tests"
 	@echo "make kill-rounds  ROUNDS=$(ROUNDS): kill -9, and nothing is lost (5 min)"
 	@echo "make soak         SECONDS=$(SECONDS): 64 clients come, go and die; nothing grows"
-	@echo "make crash        kill -9 at every step, over every transport (1 min)"
+	@echo "make crash        kill -9 at every step, over every transport (2 min)"
 	@echo "make test-web     the page in a real browser (make deps-web test-web)"
 	@echo "make coverage     which lines the tests run (3 min)"
 	@echo "make memcheck     the transports' suite under valgrind (1 min)"
