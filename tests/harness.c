@@ -200,6 +200,32 @@ static void check_clean(const struct test_case *c, int descriptors)
         run.suite->leftovers(c);
 }
 
+/* ---- being ended -------------------------------------------------------- */
+
+static const int end_signals[] = {SIGTERM, SIGINT, SIGHUP};
+static volatile sig_atomic_t ended_by; /* the signal; 0 = none */
+static volatile sig_atomic_t running;  /* the case's process group; 0 = none */
+
+/* The case's processes go, and run_case tidies up as after any case. */
+static void on_end(int sig)
+{
+    ended_by = sig;
+    if (running > 0)
+        kill(-(pid_t)running, SIGKILL);
+}
+
+/* Of the runner. What its caller has it ignore (nohup) stays ignored. */
+static void end_on_signals(void (*handler)(int))
+{
+    struct sigaction action = {.sa_handler = handler, .sa_flags = SA_RESTART};
+    struct sigaction before;
+
+    for (size_t i = 0; i < sizeof end_signals / sizeof *end_signals; i++)
+        if (!sigaction(end_signals[i], NULL, &before) &&
+            before.sa_handler != SIG_IGN)
+            sigaction(end_signals[i], &action, NULL);
+}
+
 /* ---- running one case --------------------------------------------------- */
 
 /* How many times longer a case may take: under valgrind, say, which makes all
@@ -219,6 +245,7 @@ static void case_process(const struct test_case *c)
     int descriptors;
 
     setpgid(0, 0);
+    end_on_signals(SIG_DFL); /* the handler is the runner's */
     sigaction(SIGPIPE, &ignore, NULL);
     alarm((c->seconds ? c->seconds : 20) * slowness());
     snprintf(path, sizeof path, "%s/run", run.dir);
@@ -350,10 +377,14 @@ static void run_case(const struct test_case *c, struct result *r)
         case_process(c);
     }
     setpgid(pid, pid); /* both do it: whoever comes first */
+    running = pid;
+    if (ended_by)
+        on_end(ended_by); /* it came before there was a group */
     close(fds[1]);
     collect(fds[0], pid, r, &status);
     close(fds[0]);
     reap_strays(pid, r);
+    running = 0;
     clock_gettime(CLOCK_MONOTONIC, &b);
     if (WIFSIGNALED(status) || WEXITSTATUS(status) || r->text[0])
         clean_after(c);
@@ -379,7 +410,7 @@ static void cunit_case(void)
         const struct test_case *c = &run.suite->cases[i];
         struct result *r = &run.results[i];
 
-        if (strcmp(c->name, name))
+        if (strcmp(c->name, name) || ended_by)
             continue;
         run_case(c, r);
         if (!r->ok)
@@ -512,7 +543,12 @@ int harness_main(int argc, char **argv, const struct test_suite *suite)
         fprintf(stderr, "%s: no such case\n", run.program);
         return 64;
     }
+    end_on_signals(on_end);
     CU_run_all_tests();
+    if (ended_by) {
+        end_on_signals(SIG_DFL);
+        raise(ended_by); /* so that the caller sees it */
+    }
     failed = CU_get_number_of_failures();
     CU_cleanup_registry();
     if (xml && write_junit(xml, (unsigned)count, failed) < 0)
