@@ -301,7 +301,10 @@ fuzz:
 	else echo "skipped: fuzz (no clang with libFuzzer: apt-get install clang)"; fi
 
 fuzz-run: $(FUZZERS)
-	$(Q)for t in $(or $(TARGET),$(TARGETS)); do \
+	$(Q)dir=/dev/shm; [ -d $$dir ] || dir=/tmp; \
+	FUZZ_DIR=`mktemp -d $$dir/ipclab-fuzz-XXXXXX` || exit 1; export FUZZ_DIR; \
+	trap 'rm -rf "$$FUZZ_DIR"' EXIT; trap 'exit 1' HUP INT TERM; \
+	for t in $(or $(TARGET),$(TARGETS)); do \
 	    mkdir -p $(BUILD)/fuzz/found/$$t; echo "fuzz: $$t"; \
 	    $(BUILD)/fuzz/$$t $(if $(RUNS),-runs=$(RUNS),-max_total_time=$(SECONDS)) \
 	        -max_len=1500 -timeout=60 -print_final_stats=1 -verbosity=0 \

@@ -122,6 +122,7 @@ static void in_child(const struct target *t,
     at = mmap(NULL, sizeof *at, PROT_READ | PROT_WRITE,
               MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     REQUIRE(at != MAP_FAILED);
+    REQUIRE_INT(0, setenv("FUZZ_DIR", harness_dir(), 1));
     (void)fuzz_dir(); /* made here, so that it is ours to remove */
     pid = fork();
     REQUIRE(pid >= 0);

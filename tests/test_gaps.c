@@ -244,12 +244,16 @@ static void check_taken(const struct param *p)
 static int open_limited(const struct param *p, struct tp_opts opts, rlim_t room,
                         struct tp_server **srv, const char *sentence)
 {
-    struct rlimit r = {room, room};
+    struct rlimit r;
     char why[200] = "";
     int err;
 
     opts.why = why;
     opts.why_cap = sizeof why;
+    /* The soft one, which counts: a lowered hard one can't be raised again
+     * without CAP_SYS_RESOURCE, which root may lack. */
+    REQUIRE_INT(0, getrlimit(RLIMIT_MSGQUEUE, &r));
+    r.rlim_cur = room;
     REQUIRE_INT(0, setrlimit(RLIMIT_MSGQUEUE, &r));
     err = tp_srv_open(p->t, srv, &opts);
     if (sentence)
