@@ -32,7 +32,7 @@ export const NOW = '2026-11-25T10:20:00Z';
 
 /* ---- waiting -------------------------------------------------------------- */
 
-const rest = ms => new Promise(r => setTimeout(r, ms));
+export const rest = ms => new Promise(r => setTimeout(r, ms));
 
 /* Asks again until f() is truthy, and returns that. */
 export async function until(what, f, ms = WAIT_MS) {
@@ -183,8 +183,8 @@ class Bench {
   }
 
   /* A tab, the page in it drawn. `now: null` leaves it the real clock;
-   * prepare(page) comes before anything is loaded. */
-  async page(lab, { now = NOW, link = lab.link, prepare, ...options } = {}) {
+   * prepare(page) comes before anything is loaded, drawn(page) waits. */
+  async page(lab, { now = NOW, link = lab.link, prepare, drawn = p => p.waitForSelector('.days'), ...options } = {}) {
     const context = await this.browser.newContext({
       viewport: { width: 1280, height: 860 }, locale: 'en-GB', timezoneId: 'Europe/Berlin',
       acceptDownloads: true, ...options,
@@ -200,8 +200,8 @@ class Bench {
         this.noise.push(m.text());
     });
     await prepare?.(page);
-    await page.goto(link);
-    await page.waitForSelector('.days');
+    await page.goto(link, { waitUntil: 'commit' });
+    await drawn(page);
     return page;
   }
 

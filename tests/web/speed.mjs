@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { figure, test, typeEvent, until } from './lab.mjs';
+import { figure, rest, test, typeEvent, until } from './lab.mjs';
 
 const FOLDER = path.join(path.dirname(fileURLToPath(import.meta.url)), '../../socket/web/page');
 
@@ -22,15 +22,32 @@ const many = n => Array.from({ length: n }, (_, i) => {
   return { title: `Event ${i}`, start: at(i % 7, begin).replace('.000', ''), end: at(i % 7, end).replace('.000', '') };
 });
 
-/* In the page, before it is loaded: notes when n events have been painted. */
+/* In the page, before it is loaded: says when n events have been painted. */
 const watch = n => {
   const look = () => {
     if (document.querySelectorAll('.event').length < n) requestAnimationFrame(look);
-    else requestAnimationFrame(() => { window.complete = performance.now(); });
+    else requestAnimationFrame(() => console.log(performance.now()));
   };
   requestAnimationFrame(look);
 };
 
+/* The time from following the link until all n events are painted, as a person
+ * has it, whose browser runs and has nothing else to do: a new tab is given a
+ * moment to come to rest, and nothing is asked of the page meanwhile (asking
+ * makes it load the driver's own script). */
+async function loaded(t, lab, n) {
+  let said;
+  const page = await t.page(lab, { ...REAL,
+    prepare: async p => {
+      await p.addInitScript(watch, n);
+      said = p.waitForEvent('console');
+      await rest(1000);
+    },
+    drawn: () => said });
+  return { page, ms: Number((await said).text()) };
+}
+
+const spread = list => `${Math.round(middle(list))} ms (${Math.round(list[0])} to ${Math.round(list.at(-1))})`;
 const middle = list => list.sort((a, b) => a - b)[Math.floor(list.length / 2)];
 
 test('size: the page is small', () => {
@@ -45,10 +62,11 @@ test('speed: the first page with 100 events, and from Save to visible', async t 
   const first = [], saved = [];
   let page;
 
-  for (let i = 0; i < 5; i++) {
+  for (let i = 0; i < 9; i++) {
     await page?.context().close();
-    page = await t.page(lab, { ...REAL, prepare: p => p.addInitScript(watch, 100) });
-    first.push(await (await page.waitForFunction(() => window.complete)).jsonValue());
+    const l = await loaded(t, lab, 100);
+    page = l.page;
+    first.push(l.ms);
   }
   for (let i = 0; i < 9; i++) {
     await page.click('#add');
@@ -64,8 +82,8 @@ test('speed: the first page with 100 events, and from Save to visible', async t 
     }), `Saved ${i}`));
     await page.waitForSelector('#form', { state: 'hidden' });
   }
-  figure('first page with 100 events, complete (p50 of 5)', `${Math.round(middle(first))} ms`);
-  figure('Save to visible (p50 of 9)', `${Math.round(middle(saved))} ms`);
+  figure('first page with 100 events, complete (p50, best and worst of 9)', `${spread(first)}`);
+  figure('Save to visible (p50, best and worst of 9)', `${spread(saved)}`);
 }, { alone: true });
 
 test('speed: 1,000 events in a week', async t => {

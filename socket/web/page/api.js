@@ -6,14 +6,17 @@
  * address, so that nobody reads it over your shoulder.
  */
 const KEY = 'ipclab-key';
-let haveKey = () => {};
+let key = '', haveKey = () => {};
 
 function takeKey() {
   const given = /^#t=([0-9a-f]{64})$/.exec(location.hash);
+  key = given?.[1] || key || sessionStorage.getItem(KEY) || '';
   if (!given) return;
-  sessionStorage.setItem(KEY, given[1]);
-  history.replaceState(null, '', location.pathname);
   haveKey();
+  setTimeout(() => { /* neither is fast, and the first request needs neither */
+    sessionStorage.setItem(KEY, key);
+    history.replaceState(null, '', location.pathname);
+  });
 }
 
 takeKey();
@@ -35,7 +38,7 @@ let watcher = () => {};
 export const onJourney = f => { watcher = f; };
 
 export async function ask(method, path, body, options = {}) {
-  const headers = { Authorization: `Bearer ${sessionStorage.getItem(KEY) || ''}` };
+  const headers = { Authorization: `Bearer ${key}` };
   const begun = performance.now();
   let reply, answer;
 
