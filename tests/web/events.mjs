@@ -191,8 +191,9 @@ test('mouse: drawn on the grid, upwards too, and a change of others waits', asyn
   await page.mouse.down();
   await page.mouse.move(x, await at(11.5), { steps: 4 });
   await t.shot(page, 'drawing');
+  const heard = page.waitForResponse(r => /api\/events\?/.test(r.url()));
   await put(lab, 'Other', '2026-11-23T09:00:00Z', '2026-11-23T10:00:00Z');
-  await page.waitForResponse(r => /api\/events\?/.test(r.url()));
+  await heard;
   await page.mouse.move(x, await at(12.3), { steps: 4 });
   await page.mouse.up();
   assert.equal(await page.inputValue('#start'), '2026-11-27T10:00');

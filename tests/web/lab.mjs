@@ -8,8 +8,8 @@
  *   until(...)      waits for something to become true, never for ever
  *
  * Run by run.sh. From the environment: IPCLAB_BIN, WEB_TESTS (the folder with
- * node_modules), CHROMIUM, SHOTS (a folder: what the tests look at is saved),
- * WEB_WAIT_MS.
+ * node_modules), JUNIT (a file for the results), CHROMIUM, SHOTS (a folder: what
+ * the tests look at is saved), WEB_WAIT_MS.
  */
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
@@ -220,6 +220,19 @@ class Bench {
   }
 }
 
+/* The same form as the other tests' reports. */
+const results = [];
+function report(count) {
+  const xml = s => String(s).replace(/[^\t\n -\u{10ffff}]/gu, '?')
+    .replace(/[&<>"]/g, c => `&#${c.charCodeAt(0)};`);
+  const one = r => `  <testcase classname="page" name="${xml(r.name)}" time="${(r.ms / 1000).toFixed(3)}">`
+    + (r.error ? `<failure message="${xml(r.error.message)}">${xml(r.error.stack)}</failure>` : '')
+    + (r.skipped ? `<skipped message="${xml(r.skipped)}"/>` : '') + '</testcase>\n';
+  fs.writeFileSync(process.env.JUNIT, `<?xml version="1.0" encoding="UTF-8"?>\n`
+    + `<testsuite name="page" tests="${results.length}" failures="${count.failed}" skipped="${count.skipped}">\n`
+    + `${results.map(one).join('')}</testsuite>\n`);
+}
+
 async function runOne(t, browser) {
   const bench = new Bench(t.name, browser), begun = performance.now();
   let error = null, skipped;
@@ -229,6 +242,7 @@ async function runOne(t, browser) {
   } catch (e) { error = e; }
   await bench.end(error);
   const ms = Math.round(performance.now() - begun);
+  results.push({ name: t.name, ms, error, skipped });
   console.log(error ? `FAIL ${t.name} (${ms} ms)\n${error.stack}`
     : skipped ? `  skipped: ${t.name} (${skipped})` : `  ok ${t.name} (${ms} ms)`);
   return error ? 'failed' : skipped ? 'skipped' : 'passed';
@@ -250,6 +264,7 @@ export async function runAll(only) {
   await lane(alone);
   await browser.close();
   for (const f of figures) console.log(`     ${f}`);
+  if (process.env.JUNIT) report(count);
   console.log(`${count.passed} passed, ${count.failed} failed`);
   return count.failed === 0 && count.passed > 0;
 }

@@ -71,6 +71,10 @@ test('store gone: the page says so, keeps what is typed, and goes on', async t =
   await page.click('#save');
   await until('the form, too', async () => /store can’t be reached/.test(await page.textContent('#form-error')));
   await t.shot(page, 'store-gone');
+  await page.selectOption('#language', 'ko'); /* beside the dialog: by the test, no person can */
+  assert.match(await banner(page), /저장소에 닿을 수 없습니다/);
+  await page.selectOption('#language', 'en');
+  assert.match(await banner(page), /store can’t be reached/);
   assert.deepEqual(await titles(page), ['Before'], 'what was shown stays');
   assert.doesNotMatch(await page.textContent('#grid'), /No events/);
 

@@ -116,6 +116,22 @@ test('keyboard: the whole way without a mouse', async t => {
   await page.waitForSelector('#form[open]');
   await key('Escape');
   await page.waitForSelector('#form', { state: 'hidden' });
+
+  await tabTo(page, '#keys', 120); /* who doesn't want the keys */
+  await key('Space');
+  await page.reload();
+  await event(page, 'Already there').waitFor();
+  await key('n', 'ArrowRight', 'Tab');
+  assert.equal(await page.isVisible('#form'), false);
+  assert.match(await page.textContent('#range'), /^23/);
+  await tabTo(page, '#keys', 120);
+  await key('Space', 'n');
+  assert.equal(await page.isVisible('#form'), false, 'a key in an input is the input’s');
+  await page.evaluate(() => document.activeElement.blur());
+  await key('n');
+  await page.waitForSelector('#form[open]');
+  await key('Escape');
+
   await tabTo(page, '.way input', 90);
   await key('ArrowDown');
   await page.waitForSelector('.way.chosen input[value=shm]');

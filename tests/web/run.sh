@@ -11,6 +11,7 @@ export WEB_TESTS="$build/web-tests"
 export IPCLAB_BIN="${IPCLAB_BIN:-$build/ipclab}"
 CHROMIUM=${CHROMIUM:-$(command -v chromium || command -v google-chrome)}
 export CHROMIUM
+export JUNIT="$build/tests/page.xml"
 
 skip() {
     echo "skipped: the page in a browser ($1)"
@@ -25,5 +26,6 @@ node -e 'process.exit(parseInt(process.versions.node) < 18 ? 1 : 0)' ||
 { [ -d "$WEB_TESTS/node_modules/playwright-core" ] &&
     [ -d "$WEB_TESTS/node_modules/axe-core" ]; } ||
     skip "no playwright-core: make deps-web test-web"
-rm -f "$WEB_TESTS"/failed-*.png
+rm -f "$WEB_TESTS"/failed-*.png "$JUNIT"
+mkdir -p "$build/tests"
 exec node "$here/run.mjs" ${2:+"$2"}

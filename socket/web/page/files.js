@@ -4,9 +4,8 @@
  * A file may also be dropped anywhere on the page.
  */
 import * as api from './api.js';
+import { $, make } from './dom.js';
 import { text } from './lang.js';
-
-const $ = id => document.getElementById(id);
 
 async function take(file, { say, changed, failed }) {
   const body = await file.text();
@@ -23,9 +22,7 @@ async function take(file, { say, changed, failed }) {
 async function save(format, { say, failed }) {
   try {
     const blob = await api.ask('GET', `export?format=${format}`, undefined, { raw: true });
-    const a = document.createElement('a');
-    a.href = URL.createObjectURL(blob);
-    a.download = `timetable.${format}`;
+    const a = make('a', { href: URL.createObjectURL(blob), download: `timetable.${format}` });
     a.click();
     setTimeout(() => URL.revokeObjectURL(a.href), 10000);
   } catch (e) { say(e.kind === 'api' ? e.message : failed(e)); }
@@ -33,10 +30,10 @@ async function save(format, { say, failed }) {
 
 export function start(hooks) {
   const dragged = e => [...(e.dataTransfer?.types || [])].includes('Files');
-  $('file').addEventListener('change', async () => {
+  $('file').onchange = async () => {
     for (const f of $('file').files) await take(f, hooks);
     $('file').value = '';
-  });
+  };
   $('save-json').addEventListener('click', () => save('json', hooks));
   $('save-ics').addEventListener('click', () => save('ics', hooks));
   addEventListener('dragover', e => {

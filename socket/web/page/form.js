@@ -5,10 +5,10 @@
  * lost: the dialog stays as it is until the store has said "done".
  */
 import * as api from './api.js';
+import { $, make } from './dom.js';
 import { text } from './lang.js';
 import { fromInput, toApi, toInput, when, whenDay } from './time.js';
 
-const $ = id => document.getElementById(id);
 const dialog = $('form');
 const fields = ['title', 'start', 'end'];
 let event = null;   /* what is changed; null = a new one */
@@ -58,7 +58,6 @@ const dateIn = field => $(field).value === dates[field].value ? dates[field].dat
 let asked = 0;
 async function showConflicts() {
   const start = dateIn('start'), end = dateIn('end'), mine = ++asked;
-  const list = document.createElement('ul');
   let found = [];
   if (end > start)
     try {
@@ -66,11 +65,7 @@ async function showConflicts() {
       found = r.events.filter(e => e.id !== event?.id);
     } catch { /* only a hint */ }
   if (mine !== asked) return;
-  for (const e of found.slice(0, 4)) {
-    const li = document.createElement('li');
-    li.textContent = `${e.title}, ${when(e)}`;
-    list.append(li);
-  }
+  const list = make('ul', {}, ...found.slice(0, 4).map(e => make('li', {}, `${e.title}, ${when(e)}`)));
   if (found.length > 4) list.append(`… ${found.length - 4}`);
   $('conflicts').replaceChildren(...(found.length ? [text('overlaps'), list] : []));
 }
@@ -115,22 +110,9 @@ function read() {
  * what was wanted, `label` what it is called. */
 function showTheirs(current, label, again) {
   const theirs = { ...current, start: new Date(current.start), end: new Date(current.end) };
-  const line = (who, what) => {
-    const p = document.createElement('p'), b = document.createElement('b');
-    b.textContent = `${who}: `;
-    p.append(b, what);
-    return p;
-  };
-  const button = (label, f) => {
-    const b = document.createElement('button');
-    b.type = 'button';
-    b.textContent = label;
-    b.addEventListener('click', f);
-    return b;
-  };
-  const row = document.createElement('p');
-  row.className = 'row';
-  row.append(
+  const line = (who, what) => make('p', {}, make('b', {}, `${who}: `), what);
+  const button = (name, onclick) => make('button', { type: 'button', onclick }, name);
+  const row = make('p', { className: 'row' },
     button(label, () => { expect = theirs.rev; again(); }),
     button(text('takeTheirs'), () => { fill(theirs); event = theirs; expect = theirs.rev; clear(); }));
   const mine = { start: dateIn('start'), end: dateIn('end') };
@@ -189,9 +171,9 @@ function removeIt() {
   attempt(() => api.remove(e.id, expect), () => hooks.removed(e), text('removeAnyway'), removeIt);
 }
 
-$('form').querySelector('form').addEventListener('submit', e => { e.preventDefault(); submit(); });
-$('cancel').addEventListener('click', () => dialog.close());
-$('remove').addEventListener('click', removeIt);
+$('form').querySelector('form').onsubmit = e => { e.preventDefault(); submit(); };
+$('cancel').onclick = () => dialog.close();
+$('remove').onclick = removeIt;
 /* What was said of the store isn't so any more. */
 export function goOn(sentence) {
   if ($('form-error').textContent) $('form-error').textContent = sentence;

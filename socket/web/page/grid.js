@@ -10,25 +10,16 @@
  * The same DOM is what a screen reader reads and what is printed: a section
  * for each day, a heading, a list of buttons in the order of time.
  */
+import { $, make } from './dom.js';
 import { text } from './lang.js';
 import { MINUTES, clock, clockOf, dayName, dayOf, fullDay, hourName, sameDay, when } from './time.js';
 
 const SNAP = 15;  /* minutes, when drawing an event with the mouse */
 const LEAST = 22; /* minutes: the height of one line */
-const box = document.getElementById('grid');
+const box = $('grid');
 let scrolled = 0; /* how many days were drawn when the place was chosen */
 let drawing = false; /* the mouse is: what has to be drawn waits */
 let waiting = null;
-
-const make = (tag, attributes = {}, ...children) => {
-  const e = document.createElement(tag);
-  for (const [k, v] of Object.entries(attributes))
-    if (k === 'class') e.className = v;
-    else if (k in e) e[k] = v;
-    else e.setAttribute(k, v);
-  e.append(...children);
-  return e;
-};
 
 /* The piece of an event on one day, by the clock; null = none. */
 function segment(e, day) {
@@ -76,7 +67,7 @@ function rivals(list) {
 
 function eventButton(p, open) {
   const e = p.event;
-  const b = make('button', { class: 'event', type: 'button' },
+  const b = make('button', { className: 'event', onclick: () => open(e) },
     make('b', {}, e.title),
     `${p.before ? '…' : clock(e.start)} – ${p.after ? '…' : clock(e.end)}`);
   b.dataset.id = e.id;
@@ -88,7 +79,6 @@ function eventButton(p, open) {
   if (p.wide < p.lanes) b.classList.add(p.lanes > 2 * p.wide ? 'slimmer' : 'slim');
   b.title = `${e.title}\n${when(e)}`;
   if (p.rivals.length) b.title += `\n${rivals(p.rivals)}`;
-  b.addEventListener('click', () => open(e));
   return make('li', {}, b);
 }
 
@@ -103,7 +93,7 @@ function drawable(column, day, create) {
 
   column.addEventListener('pointerdown', ev => {
     if (ev.target.closest('.event') || ev.button !== 0 || ev.pointerType === 'touch') return;
-    const first = at(ev), draft = make('div', { class: 'draft' });
+    const first = at(ev), draft = make('div', { className: 'draft' });
     let last = first;
     const show = () => {
       draft.style.top = `${Math.min(first, last) / MINUTES * 100}%`;
@@ -142,7 +132,7 @@ function drawable(column, day, create) {
 }
 
 function axis() {
-  const a = make('div', { class: 'axis', ariaHidden: 'true' });
+  const a = make('div', { className: 'axis', ariaHidden: 'true' });
   for (let h = 1; h < 24; h++) {
     const s = make('span', {}, hourName(new Date(2026, 0, 1, h)));
     s.style.top = `${h / 24 * 100}%`;
@@ -156,7 +146,7 @@ function axis() {
 export function draw(days, events, { open, create, known }) {
   const today = new Date(), head = [], columns = [];
   const focused = document.activeElement?.closest?.('#grid [data-id]')?.dataset.id;
-  const grid = make('div', { class: 'days' });
+  const grid = make('div', { className: 'days' });
 
   waiting = drawing ? [days, events, { open, create, known }] : null;
   if (drawing) return;
@@ -165,14 +155,12 @@ export function draw(days, events, { open, create, known }) {
   for (const day of days) {
     const pieces = events.map(e => segment(e, day)).filter(Boolean)
       .sort((a, b) => a.from - b.from || b.to - a.to);
-    const name = make('button', { type: 'button', title: text('addOn')(fullDay(day)) }, dayName(day));
+    const at = hour => new Date(day.getFullYear(), day.getMonth(), day.getDate(), hour);
+    const name = make('button', { title: text('addOn')(fullDay(day)), onclick: () => create(at(9), at(10)) }, dayName(day));
     const list = make('ol', { ariaLabel: fullDay(day) });
-    const column = make('div', { class: 'column' }, list);
+    const column = make('div', { className: 'column' }, list);
 
     name.dataset.id = `day${day.getDay()}`;
-    name.addEventListener('click', () => create(
-      new Date(day.getFullYear(), day.getMonth(), day.getDate(), 9),
-      new Date(day.getFullYear(), day.getMonth(), day.getDate(), 10)));
     pack(pieces);
     list.append(...pieces.map(p => eventButton(p, open)));
     drawable(column, day, create);
@@ -181,18 +169,18 @@ export function draw(days, events, { open, create, known }) {
       h3.classList.add('is-today');
       name.setAttribute('aria-current', 'date');
       column.classList.add('is-today');
-      const line = make('div', { class: 'now' });
+      const line = make('div', { className: 'now' });
       line.style.top = `${clockOf(today) / MINUTES * 100}%`;
       column.append(line);
     }
     head.push(h3);
     columns.push(column);
   }
-  grid.append(make('div', { class: 'corner' }), ...head, axis(), ...columns);
+  grid.append(make('div', { className: 'corner' }), ...head, axis(), ...columns);
   const top = box.scrollTop, left = box.scrollLeft;
   box.replaceChildren(grid);
   if (known && events.length === 0)
-    box.append(make('p', { class: 'free quiet' }, text(days.length > 1 ? 'free' : 'freeDay')));
+    box.append(make('p', { className: 'free quiet' }, text(days.length > 1 ? 'free' : 'freeDay')));
   box.scrollTop = scrolled ? top : box.scrollHeight * 7.5 / 24;
   /* Where a week is wider than the screen, today is in sight. */
   const h = box.querySelector('h3.is-today');

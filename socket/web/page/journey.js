@@ -6,32 +6,25 @@
  * reply. All are CLOCK_MONOTONIC of one machine, so they can be subtracted.
  */
 import * as api from './api.js';
+import { $, make } from './dom.js';
 import { text } from './lang.js';
 
-const $ = id => document.getElementById(id);
 const SVG = 'http://www.w3.org/2000/svg';
 let last = null, ways = null, hooks = {}; /* failed(failure), chosen() */
 
 export const time = ns => ns < 1e3 ? `${Math.round(ns)} ns`
   : ns < 1e6 ? `${(ns / 1e3).toPrecision(3)} µs` : `${(ns / 1e6).toPrecision(3)} ms`;
 
-const make = (tag, cls, ...children) => {
-  const e = document.createElement(tag);
-  if (cls) e.className = cls;
-  e.append(...children);
-  return e;
-};
-
 function place(name, pid) {
-  const p = make('li', 'place', text(name));
-  if (pid) p.append(' ', make('small', '', text('pid')(pid)));
+  const p = make('li', { className: 'place' }, text(name));
+  if (pid) p.append(' ', make('small', {}, text('pid')(pid)));
   return p;
 }
 
 function hop(label, ns, most) {
-  const bar = make('span', ns > most ? 'bar off' : 'bar');
+  const bar = make('span', { className: ns > most ? 'bar off' : 'bar' });
   bar.style.width = `${Math.min(100, Math.max(0.3, ns / most * 100))}%`;
-  return make('li', 'hop', make('span', '', make('span', '', label), make('span', '', time(ns))), bar);
+  return make('li', { className: 'hop' }, make('span', {}, make('span', {}, label), make('span', {}, time(ns))), bar);
 }
 
 export function drawJourney() {
@@ -78,14 +71,12 @@ async function choose(name) {
 
 function way(w) {
   const chosen = w.name === ways.current;
-  const label = make('label', chosen ? 'way chosen' : 'way');
-  const input = Object.assign(make('input'),
-    { type: 'radio', name: 'way', value: w.name, checked: chosen, disabled: !w.usable });
-  input.addEventListener('change', () => choose(w.name));
-  label.append(make('span', '', input, ` ${w.name}`));
-  label.title = w.blurb;
-  if (!w.usable) label.append(make('span', 'why', `${text('notUsable')}: ${w.why}`));
-  else if (w.count) label.append(plot(w), make('span', 'times', `p50 ${time(w.p50)}`, make('br'), `p99 ${time(w.p99)}`));
+  const input = make('input', { type: 'radio', name: 'way', value: w.name,
+    checked: chosen, disabled: !w.usable, onchange: () => choose(w.name) });
+  const label = make('label', { className: chosen ? 'way chosen' : 'way', title: w.blurb },
+    make('span', {}, input, ` ${w.name}`));
+  if (!w.usable) label.append(make('span', { className: 'why' }, `${text('notUsable')}: ${w.why}`));
+  else if (w.count) label.append(plot(w), make('span', { className: 'times' }, `p50 ${time(w.p50)}`, make('br'), `p99 ${time(w.p99)}`));
   return label;
 }
 
@@ -123,6 +114,6 @@ export function start(h) {
     clearTimeout(start.soon);
     start.soon = setTimeout(refreshWays, 150);
   });
-  $('race').addEventListener('click', race);
+  $('race').onclick = race;
 }
 export const redraw = () => { drawJourney(); drawWays(); };

@@ -6,6 +6,7 @@
  *            else's, over another transport, is seen within a second
  */
 import * as api from './api.js';
+import { $, make } from './dom.js';
 import { applyTexts, chooseLanguage, language, text } from './lang.js';
 import { dayOf, fullDay, span, toApi, weekOf, whenDay } from './time.js';
 import { draw, moveNow, showEvent } from './grid.js';
@@ -13,7 +14,6 @@ import * as form from './form.js';
 import * as journey from './journey.js';
 import * as files from './files.js';
 
-const $ = id => document.getElementById(id);
 const narrow = matchMedia('(max-width: 40rem)');
 const state = { day: dayOf(new Date()), view: null, rev: 0, up: true, events: [], known: '' };
 
@@ -25,32 +25,33 @@ const days = () => view() === 'day' ? [state.day]
 
 let fading; /* what has to be read in peace stays */
 function say(sentence, label, action, stays) {
-  const b = document.createElement('button');
+  const onclick = () => { $('toast').replaceChildren(); action?.(); };
   clearTimeout(fading);
-  $('toast').replaceChildren(sentence);
-  b.textContent = label || text('dismiss');
-  b.addEventListener('click', () => { $('toast').replaceChildren(); action?.(); });
-  $('toast').append(b);
+  $('toast').replaceChildren(sentence, make('button', { onclick }, label || text('dismiss')));
   if (!stays) fading = setTimeout(() => $('toast').replaceChildren(), action ? 15000 : 8000);
 }
 
-function banner(sentence) {
-  $('banner').textContent = sentence || '';
-  $('banner').hidden = !sentence;
+/* What is wrong, as a function: said anew in another language. */
+let trouble;
+function banner(t) {
+  trouble = t;
+  $('banner').textContent = t?.() || '';
+  $('banner').hidden = !t;
 }
+
+const inWords = e => e.kind === 'gone' ? text('gatewayGone')
+  : e.status === 401 ? text('noToken')
+  : e.status === 503 ? text('storeGone')(e.message) : '';
 
 /* A failure in words. The banner stays until something works again; when that
  * is, the question for changes, asked anew, says. */
 let question;
 function failed(e) {
-  const sentence = e.kind === 'gone' ? text('gatewayGone')
-    : e.status === 401 ? text('noToken')
-    : e.status === 503 ? text('storeGone')(e.message) : '';
-  if (!sentence) return e.message;
-  banner(sentence);
+  if (!inWords(e)) return e.message;
+  banner(() => inWords(e));
   state.up = false;
   question?.abort();
-  return sentence;
+  return inWords(e);
 }
 
 /* ---- drawing -------------------------------------------------------------- */
@@ -75,7 +76,7 @@ async function load(options) {
     if (r.rev < state.rev && !options?.again) return load({ ...options, again: true });
     Object.assign(state, { events: r.events, known: String(d) });
     state.rev = Math.max(state.rev, r.rev);
-    if (state.up) banner('');
+    if (state.up) banner();
     render();
     return true;
   } catch (e) {
@@ -104,9 +105,9 @@ async function step() {
   if (back || !r.up) journey.refreshWays();
   stale = stale || back || r.rev !== state.rev;
   Object.assign(state, { rev: r.rev, up: r.up });
-  if (!r.up) banner(text('storeGone')(r.why));
+  if (!r.up) banner(() => text('storeGone')(r.why));
   else if (stale) stale = !await load({ quiet: true });
-  else banner('');
+  else banner();
   if (back && !stale) {
     if (!$('toast').firstChild) say(text('back')); /* Undo may stand there */
     form.goOn(text('back'));
@@ -167,13 +168,9 @@ async function search() {
       hits = all.events.filter(e => e.title.toLocaleLowerCase(language()).includes(wanted));
     } catch (e) { failed(e); }
   }
-  $('found').replaceChildren(...hits.slice(0, 50).map(e => {
-    const li = document.createElement('li'), b = document.createElement('button');
-    b.textContent = `${e.title} · ${whenDay(e)}`;
-    b.addEventListener('click', async () => { await go(dayOf(e.start)); showEvent(e.id); });
-    li.append(b);
-    return li;
-  }));
+  const show = e => make('button', { onclick: async () => { await go(dayOf(e.start)); showEvent(e.id); } },
+    `${e.title} · ${whenDay(e)}`);
+  $('found').replaceChildren(...hits.slice(0, 50).map(e => make('li', {}, show(e))));
   $('found').hidden = hits.length === 0;
   $('none').textContent = text('none');
   $('none').hidden = !wanted || hits.length > 0;
@@ -194,24 +191,28 @@ function controls() {
   const keys = { n: openNew, t: () => go(dayOf(new Date())), '/': () => $('search').focus(),
     ArrowLeft: () => move(-1), ArrowRight: () => move(1) };
 
-  $('before').addEventListener('click', () => move(-1));
-  $('after').addEventListener('click', () => move(1));
-  $('today').addEventListener('click', () => go(dayOf(new Date())));
-  $('add').addEventListener('click', openNew);
+  $('before').onclick = () => move(-1);
+  $('after').onclick = () => move(1);
+  $('today').onclick = () => go(dayOf(new Date()));
+  $('add').onclick = openNew;
   for (const v of ['week', 'day'])
-    $(v).addEventListener('click', () => { state.view = v; go(state.day); });
+    $(v).onclick = () => { state.view = v; go(state.day); };
   narrow.addEventListener('change', () => go(state.day));
-  $('search').addEventListener('input', () => { clearTimeout(typed); typed = setTimeout(search, 200); });
+  $('search').oninput = () => { clearTimeout(typed); typed = setTimeout(search, 200); };
+  /* Who speaks to the computer, or types with a shaking hand, needs none. */
+  $('keys').checked = !localStorage.getItem('ipclab-no-keys');
+  $('keys').onchange = () => localStorage.setItem('ipclab-no-keys', $('keys').checked ? '' : 'none');
   $('language').value = language();
-  $('language').addEventListener('change', () => {
+  $('language').onchange = () => {
     chooseLanguage($('language').value);
+    banner(trouble);
     render();
     search();
     journey.redraw();
-  });
+  };
   addEventListener('keydown', e => {
     const busy = form.isOpen() || e.target.closest?.('input, select');
-    if (busy || e.ctrlKey || e.altKey || e.metaKey || !keys[e.key]) return;
+    if (!$('keys').checked || busy || e.ctrlKey || e.altKey || e.metaKey || !keys[e.key]) return;
     e.preventDefault();
     keys[e.key]();
   });
