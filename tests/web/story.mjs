@@ -40,5 +40,6 @@ test('story: without the key nothing is shown, and the page says what to do', as
   assert.match(await page.textContent('#banner'), /link that “ipclab web” printed/);
   assert.deepEqual(await titles(page), []);
   assert.equal(await page.locator('.free').count(), 0, 'nobody knows whether there are none');
+  assert.ok(await page.isDisabled('#race'), 'there is no way to ask over');
   await t.shot(page, 'no-key');
 });

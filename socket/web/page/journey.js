@@ -10,7 +10,7 @@ import { $, make } from './dom.js';
 import { text } from './lang.js';
 
 const SVG = 'http://www.w3.org/2000/svg';
-let last = null, ways = null, hooks = {}; /* failed(failure), chosen() */
+let last = null, ways = null, racing = false, hooks = {}; /* failed(failure), chosen() */
 
 export const time = ns => ns < 1e3 ? `${Math.round(ns)} ns`
   : ns < 1e6 ? `${(ns / 1e3).toPrecision(3)} µs` : `${(ns / 1e6).toPrecision(3)} ms`;
@@ -81,6 +81,7 @@ function way(w) {
 }
 
 function drawWays() {
+  $('race').disabled = racing || !ways;
   const focused = document.activeElement?.name === 'way';
   $('ways').replaceChildren(...(ways ? ways.ways.map(way) : []));
   if (focused) $('ways').querySelector(':checked')?.focus();
@@ -93,7 +94,8 @@ export async function refreshWays() {
 
 /* In turn, not one after another: a busy moment then hits all of them. */
 async function race() {
-  $('race').disabled = true;
+  racing = true;
+  drawWays();
   try {
     for (let i = 1; i <= 50; i++) {
       for (const w of ways.ways.filter(x => x.usable))
@@ -103,7 +105,8 @@ async function race() {
     }
   } catch (e) { hooks.failed(e); }
   $('race-state').textContent = '';
-  $('race').disabled = false;
+  racing = false;
+  drawWays();
 }
 
 export function start(h) {
