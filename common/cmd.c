@@ -1,5 +1,5 @@
 /*
- * cmd.c - messages and exit codes; a connection to the store
+ * cmd.c - messages and exit codes; servers that run; a connection to the store
  *
  * It needs _GNU_SOURCE for strerrorname_np: messages name the errno, which is
  * what a reader can look up in a manual page.
@@ -7,9 +7,13 @@
 #define _GNU_SOURCE
 #include "cmd.h"
 
+#include "journal_lock.h"
 #include "slots.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,6 +58,7 @@ static int errno_code(int err)
     case EACCES:
     case EPERM:
     case ENOSPC:
+    case EDQUOT:
     case ENOBUFS:
     case EMFILE:
     case ENFILE:
@@ -101,17 +106,55 @@ int cmd_fail(int err, const char *why, const char *what, ...)
                      why && *why ? why : strerror(-err));
 }
 
+const char *cmd_quoted(const char *path, char buf[CMD_QUOTED_MAX])
+{
+    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                "abcdefghijklmnopqrstuvwxyz0123456789_-./+,:@";
+    const char *front = *path == '-' ? "./" : "";
+    size_t n;
+
+    if (*path && !path[strspn(path, plain)]) {
+        snprintf(buf, CMD_QUOTED_MAX, "%s%s", front, path);
+        return buf;
+    }
+    n = (size_t)snprintf(buf, CMD_QUOTED_MAX, "%s'", front);
+    for (; *path && n + 6 < CMD_QUOTED_MAX; path++) {
+        /* Nothing can be escaped within quotes: out of them, and in again. */
+        if (*path == '\'')
+            n += (size_t)snprintf(buf + n, CMD_QUOTED_MAX - n, "'\\'");
+        buf[n++] = *path;
+    }
+    snprintf(buf + n, CMD_QUOTED_MAX - n, "'");
+    return buf;
+}
+
 /* ---- options ------------------------------------------------------------ */
 
-bool cmd_number(const char *text, uint64_t min, uint64_t max, uint64_t *v)
+int cmd_number(const char *text, uint64_t max, uint64_t *v)
 {
     char *end;
 
     if (*text < '0' || *text > '9') /* strtoull takes a sign and spaces */
-        return false;
+        return -EINVAL;
     errno = 0;
     *v = strtoull(text, &end, 10);
-    return !*end && errno == 0 && *v >= min && *v <= max;
+    if (*end || *v == 0)
+        return -EINVAL;
+    return errno || *v > max ? -ERANGE : 0;
+}
+
+int cmd_need_number(const char *what, const char *text, uint64_t max,
+                    uint64_t *v)
+{
+    int err = cmd_number(text, max, v);
+
+    if (err == -ERANGE)
+        return cmd_error(CMD_USAGE, "%s '%s': too large; at most %" PRIu64,
+                         what, text, max);
+    return err ? cmd_error(CMD_USAGE,
+                           "%s '%s': not a whole number from 1 to %" PRIu64,
+                           what, text, max)
+               : 0;
 }
 
 /* Make every folder that is missing above the file. */
@@ -167,53 +210,190 @@ int cmd_data_path(const struct cli *cli, char *path)
     return code ? code : check_regular(path);
 }
 
-/* ---- a connection to the store ------------------------------------------ */
+/* ---- signals ------------------------------------------------------------ */
 
-/* The other transports over which this instance has a ready server, as
- * " mqueue shm": its pid, or 0 when there is none. */
-static long find_server(const struct cli *cli, char *list, size_t cap)
+void cmd_on_stop(void (*handler)(int))
+{
+    static const int signals[] = {SIGTERM, SIGINT, SIGHUP};
+    struct sigaction action = {.sa_handler = handler}, before;
+
+    sigemptyset(&action.sa_mask); /* no SA_RESTART */
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
+        if (sigaction(signals[i], NULL, &before) == 0 &&
+            before.sa_handler != SIG_IGN)
+            (void)sigaction(signals[i], &action, NULL); /* can't fail */
+}
+
+/* ---- servers that run --------------------------------------------------- */
+
+int cmd_lock_owner(const char *file, char instance[TP_NAME_MAX + 1])
+{
+    const char *dot = strchr(file, '.');
+    size_t len = dot ? (size_t)(dot - file) : 0;
+
+    if (len == 0 || len > TP_NAME_MAX)
+        return -1;
+    memcpy(instance, file, len);
+    instance[len] = '\0';
+    for (int i = 0; tp_all[i]; i++) {
+        size_t n = strlen(tp_all[i]->name);
+
+        if (!strncmp(dot + 1, tp_all[i]->name, n) &&
+            !strcmp(dot + 1 + n, ".lock"))
+            return tp_name_ok(instance) ? i : -1;
+    }
+    return -1;
+}
+
+/* The pid of the ready server whose lock this is; 0 = there is none. */
+static long ready_server(int dir, const char *file)
+{
+    struct slots_info info = {0};
+
+    return slots_look(dir, file, &info) == 1 ? info.pid : 0;
+}
+
+long cmd_server_over(const char *instance, const struct transport *t)
 {
     int dir = rundir_open(&(struct tp_opts){0}, false);
     char file[SLOTS_FILE_MAX];
-    long pid = 0;
+    long pid;
+
+    if (dir < 0)
+        return 0;
+    snprintf(file, sizeof file, "%s.%s.lock", instance, t->name);
+    pid = ready_server(dir, file);
+    close(dir);
+    return pid;
+}
+
+static void add_to_list(char list[CMD_LIST_MAX], const char *name)
+{
+    size_t len = strlen(list);
+
+    snprintf(list + len, CMD_LIST_MAX - len, "%s%s", len ? ", " : "", name);
+}
+
+long cmd_find_server(const char *instance, const struct transport *but,
+                     char list[CMD_LIST_MAX])
+{
+    long found = 0;
 
     list[0] = '\0';
-    for (int i = 0; dir >= 0 && tp_all[i]; i++) {
-        struct slots_info info = {0};
-        size_t len = strlen(list);
+    for (int i = 0; tp_all[i]; i++) {
+        long pid = tp_all[i] == but ? 0 : cmd_server_over(instance, tp_all[i]);
 
-        snprintf(file, sizeof file, "%s.%s.lock", cli->instance,
-                 tp_all[i]->name);
-        if (tp_all[i] == cli->transport || slots_look(dir, file, &info) != 1 ||
-            info.pid == 0)
+        if (pid == 0)
             continue;
-        pid = info.pid;
-        snprintf(list + len, cap - len, " %s", tp_all[i]->name);
+        found = pid;
+        add_to_list(list, tp_all[i]->name);
     }
+    return found;
+}
+
+/* The names of all instances that have a ready server: "default, two". */
+static void list_instances(char list[CMD_LIST_MAX])
+{
+    int dir = rundir_open(&(struct tp_opts){0}, false), n = 0;
+    char path[RUNDIR_PATH_MAX], last[TP_NAME_MAX + 1] = "";
+    struct dirent **files = NULL;
+
+    list[0] = '\0';
+    if (dir >= 0 && rundir_path(path) == 0)
+        n = scandir(path, &files, NULL, alphasort);
+    for (int i = 0; i < n; i++) { /* those of one instance together */
+        const char *file = files[i]->d_name;
+        char instance[TP_NAME_MAX + 1];
+
+        if (cmd_lock_owner(file, instance) >= 0 &&
+            strcmp(instance, last) != 0 && ready_server(dir, file)) {
+            add_to_list(list, instance);
+            memcpy(last, instance, sizeof last);
+        }
+        free(files[i]);
+    }
+    free(files);
     if (dir >= 0)
         close(dir);
-    return pid;
+}
+
+/* The data file of a process into path[]; false: we can't see it. Of all that
+ * it has open, it is the file whose lock says so. */
+static bool data_of(long pid, char path[CMD_PATH_MAX])
+{
+    char folder[64];
+    bool found = false;
+    struct dirent *e;
+    DIR *d;
+
+    snprintf(folder, sizeof folder, "/proc/%ld/fd", pid);
+    d = opendir(folder);
+    while (d && !found && (e = readdir(d))) {
+        ssize_t n = readlinkat(dirfd(d), e->d_name, path, CMD_PATH_MAX - 1);
+
+        path[n > 0 ? n : 0] = '\0';
+        found = *path == '/' && journal_lock_holder(path) == pid;
+    }
+    if (d)
+        closedir(d);
+    return found;
+}
+
+int cmd_check_data(const struct cli *cli, const struct transport *t)
+{
+    long pid = cli->data ? cmd_server_over(cli->instance, t) : 0;
+    long holder = pid ? journal_lock_holder(cli->data) : 0;
+    char path[CMD_PATH_MAX];
+
+    if (holder == pid || holder < 0) /* unknown: let it pass */
+        return 0;
+    if (!data_of(pid, path))
+        return cmd_error(CMD_USAGE,
+                         "--data '%s': the server of '%s', pid %ld, has "
+                         "another data file; leave out --data, or choose "
+                         "another server with -n",
+                         cli->data, cli->instance, pid);
+    return cmd_error(CMD_USAGE,
+                     "--data '%s': the server of '%s', pid %ld, has the data "
+                     "file '%s'; leave out --data, or choose another server "
+                     "with -n",
+                     cli->data, cli->instance, pid, path);
+}
+
+/* ---- a connection to the store ------------------------------------------ */
+
+/* Is there a server over other transports? Are there others with other names?
+ * And how to start one. */
+static int nobody_serves(const struct cli *cli)
+{
+    const char *t = cli->transport->name, *n = cli->instance;
+    bool plain = !strcmp(n, "default");
+    char list[CMD_LIST_MAX], data[CMD_QUOTED_MAX] = "";
+    long pid = cmd_find_server(n, cli->transport, list);
+
+    if (pid)
+        return cmd_error(CMD_NO_SERVER,
+                         "cannot open %s '%s': ENOENT the server of '%s', pid "
+                         "%ld, doesn't serve over %s; use -t with one of: %s",
+                         t, n, n, pid, t, list);
+    list_instances(list);
+    if (cli->data)
+        cmd_quoted(cli->data, data);
+    return cmd_error(CMD_NO_SERVER,
+                     "cannot open %s '%s': ENOENT nobody serves here%s%s; "
+                     "start it with: ipclab%s%s%s%s serve",
+                     t, n, *list ? ", but under other names (-n): " : "", list,
+                     plain ? "" : " -n ", plain ? "" : n,
+                     *data ? " --data " : "", data);
 }
 
 /* What to do about it, where we know better than the errno's sentence. */
 static int open_failed(const struct cli *cli, int err, const char *why)
 {
     const char *t = cli->transport->name;
-    bool plain = !strcmp(cli->instance, "default");
-    char list[CMD_WHY_MAX];
-    long pid;
 
-    if (err == -ENOENT && (pid = find_server(cli, list, sizeof list)))
-        return cmd_error(CMD_NO_SERVER,
-                         "cannot open %s '%s': ENOENT its server, pid %ld, "
-                         "serves over other transports:%s",
-                         t, cli->instance, pid, list);
     if (err == -ENOENT)
-        return cmd_error(CMD_NO_SERVER,
-                         "cannot open %s '%s': ENOENT nobody serves here; "
-                         "start it with: ipclab%s%s serve",
-                         t, cli->instance, plain ? "" : " -n ",
-                         plain ? "" : cli->instance);
+        return nobody_serves(cli);
     if (err == -ETIMEDOUT)
         return cmd_error(CMD_NO_ANSWER,
                          "cannot open %s '%s': ETIMEDOUT the server doesn't "
@@ -247,21 +427,21 @@ int session_open(struct session *s, const struct cli *cli)
                            .wait = cli->wait,
                            .why = why,
                            .why_cap = sizeof why};
-    int err;
+    int err, code;
 
     *s = (struct session){.cli = cli};
     if (!(cli->transport->caps & TP_NAMED)) {
-        int code = fork_server(s, &opts);
-
+        code = fork_server(s, &opts);
         if (code)
             return code;
     }
     err = client_open(&s->client, cli->transport, &opts, cli->timeout_ms);
-    if (err < 0) {
+    code = err < 0 ? open_failed(cli, err, why) : 0;
+    if (!code && s->server == 0)
+        code = cmd_check_data(cli, cli->transport);
+    if (code)
         session_close(s);
-        return open_failed(cli, err, why);
-    }
-    return 0;
+    return code;
 }
 
 void session_close(struct session *s)
@@ -281,8 +461,10 @@ static const char *call_fault(const struct session *s, int result, char *buf,
         snprintf(buf, cap, "no answer over %s within %d ms",
                  s->cli->transport->name, s->cli->timeout_ms);
         return buf;
-    case -EPIPE: return "the server left, or dropped us, before it answered";
-    case -EPROTO: return "what came back isn't a reply";
+    case -EPIPE:
+        return "the server ended, or closed this connection, before it "
+               "answered";
+    case -EPROTO: return "what came back isn't a valid answer";
     default: return strerror(-result);
     }
 }

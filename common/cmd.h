@@ -2,7 +2,7 @@
  * cmd.h - what the commands of `ipclab` share
  *
  *      ipclab.c       options, help, the table of commands
- *      cmd.c          messages and exit codes; a connection to the store
+ *      cmd.c          messages and exit codes; servers that run; a connection
  *      cmd_serve.c    transports serve ping stats clean
  *      cmd_events.c   add get update remove list conflicts week import export
  *      cmd_check.c    check repair
@@ -41,6 +41,7 @@ struct cli {
     const struct transport *transport; /* the one that -t names */
     unsigned listed; /* -t of serve and clean: bit i = tp_all[i]; 0 = all */
     const char *instance; /* never NULL */
+    bool named;           /* -n was given */
     enum tp_wait wait;
     int timeout_ms;
     const char *data;
@@ -68,14 +69,52 @@ int cmd_fail(int err, const char *why, const char *what, ...)
 /* "ECONNREFUSED" for -ECONNREFUSED; "?" for an unknown one. */
 const char *cmd_errno_name(int err);
 
+#define CMD_QUOTED_MAX (4 * CMD_PATH_MAX) /* more than a path needs */
+
+/* A file's name as it can be typed: what the shell would take apart is quoted,
+ * and it never looks like an option. Returns buf. */
+const char *cmd_quoted(const char *path, char buf[CMD_QUOTED_MAX]);
+
 /* ---- options ------------------------------------------------------------ */
 
 /* The data file's path into path[CMD_PATH_MAX]; the folders above the default
  * one are made. 0, or an exit code. */
 int cmd_data_path(const struct cli *cli, char *path);
 
-/* A whole number min..max in decimal digits only. */
-bool cmd_number(const char *text, uint64_t min, uint64_t max, uint64_t *v);
+/* A whole number 1..max in decimal digits only: 0, -EINVAL, or -ERANGE when it
+ * is too large. */
+int cmd_number(const char *text, uint64_t max, uint64_t *v);
+
+/* The same of what the user calls `what` ("--count"); says what is wrong. 0, or
+ * an exit code. */
+int cmd_need_number(const char *what, const char *text, uint64_t max,
+                    uint64_t *v);
+
+/* ---- signals ------------------------------------------------------------ */
+
+/* SIGTERM, SIGINT and SIGHUP call `handler`, and blocking calls end. What the
+ * caller has us ignore (nohup) stays ignored. */
+void cmd_on_stop(void (*handler)(int));
+
+/* ---- servers that run --------------------------------------------------- */
+
+#define CMD_LIST_MAX 256 /* bytes of a list of names; cut off beyond */
+
+/* "INSTANCE.TRANSPORT.lock" taken apart: the transport's place in tp_all, or
+ * -1 when it isn't one of those. */
+int cmd_lock_owner(const char *file, char instance[TP_NAME_MAX + 1]);
+
+/* The pid of the ready server of an instance over `t`; 0 = there is none. */
+long cmd_server_over(const char *instance, const struct transport *t);
+
+/* The same over any but `but` (may be NULL), and all over which there is one:
+ * "fifo, shm". */
+long cmd_find_server(const char *instance, const struct transport *but,
+                     char list[CMD_LIST_MAX]);
+
+/* --data beside a server that runs: does this one, which is served over `t`,
+ * have that file? 0, or an exit code. */
+int cmd_check_data(const struct cli *cli, const struct transport *t);
 
 /* ---- a connection to the store ------------------------------------------ */
 

@@ -82,16 +82,16 @@ static bool only_torn(const struct store_survey *v)
 static void print_holder(const struct store_survey *v)
 {
     if (v->holder > 0)
-        printf("in use by pid %ld: looked at as it is%s\n", v->holder,
+        printf("in use by pid %ld: checked as it is now%s\n", v->holder,
                v->writing ? " (its last line isn't finished yet)" : "");
     else if (v->holder < 0)
-        puts("in use by another process: looked at as it is");
+        puts("in use by another process: checked as it is now");
 }
 
 int cmd_check(const struct cli *cli)
 {
     const char *path = cli->operand[0];
-    char why[CMD_WHY_MAX] = "";
+    char why[CMD_WHY_MAX] = "", quoted[CMD_QUOTED_MAX];
     struct store_opts opts = {.path = path, .why = why, .why_cap = sizeof why};
     struct store_survey v;
     int err = store_check(&opts, print_damage, NULL, &v);
@@ -105,13 +105,12 @@ int cmd_check(const struct cli *cli)
         return CMD_OK;
     if (only_torn(&v))
         return cmd_error(CMD_DATA,
-                         "'%s' ends in an unfinished line; nothing that was "
-                         "acknowledged is in it",
+                         "'%s' ends in an unfinished line; no change that was "
+                         "confirmed is lost, and the next start cuts it off",
                          path);
     return cmd_error(CMD_DATA,
-                     "'%s' is damaged; 'ipclab repair FILE' copies what is "
-                     "good of it",
-                     path);
+                     "'%s' is damaged; to copy what is good: ipclab repair %s",
+                     path, cmd_quoted(path, quoted));
 }
 
 /* ---- repair ------------------------------------------------------------- */
@@ -122,11 +121,11 @@ static int in_the_way(const char *to)
     if (access(to, F_OK) == 0)
         return cmd_error(CMD_CREATE,
                          "cannot make '%s': EEXIST it is there already, and "
-                         "nothing is overwritten; choose another name with -o",
+                         "repair replaces no file; choose another name with -o",
                          to);
     return cmd_error(CMD_CREATE,
                      "cannot make '%s': EEXIST '%s.new' is there already, "
-                     "perhaps of a repair that was killed; remove it",
+                     "perhaps from a repair that was killed; remove it",
                      to, to);
 }
 
@@ -146,19 +145,25 @@ static int repair_failed(int err, const char *why, const char *path,
 static int say_repaired(const char *path, const struct store_survey *v)
 {
     if (v->faults == 0) {
-        cmd_error(0, "nothing was wrong with '%s': the copy is the same", path);
+        cmd_error(0, "no damage in '%s': the copy is the same", path);
         return CMD_OK;
     }
     if (only_torn(v))
         return cmd_error(CMD_DATA,
-                         "all but the unfinished last line of '%s' is in the "
-                         "copy; nothing that was acknowledged is lost",
+                         "the copy has all of '%s' but its unfinished last "
+                         "line; no change that was confirmed is lost",
                          path);
-    return cmd_error(CMD_DATA,
-                     "the copy lacks what is named above, at most %" PRIu64
-                     " change%s: an event may be as it was before, or be back "
-                     "though it was removed",
-                     v->lost, v->lost == 1 ? "" : "s");
+    if (v->lost == 0)
+        return cmd_error(CMD_DATA,
+                         "the copy has every change of '%s'; only what is "
+                         "named above is left out",
+                         path);
+    return cmd_error(
+        CMD_DATA,
+        "%s%" PRIu64 " change%s may be lost: in the copy, an event "
+        "may be in an older state, or be back though it was "
+        "removed",
+        v->lost == 1 ? "" : "up to ", v->lost, v->lost == 1 ? "" : "s");
 }
 
 int cmd_repair(const struct cli *cli)

@@ -10,7 +10,9 @@
 #define _XOPEN_SOURCE 700
 #include "cmd.h"
 #include "exchange.h"
+#include "fileio.h"
 #include "ics.h"
+#include "journal_line.h"
 #include "localtime.h"
 #include "week.h"
 
@@ -31,13 +33,12 @@
 
 static int read_id(const char *text, uint32_t *id)
 {
-    uint64_t v;
+    uint64_t v = 0;
+    int code = cmd_need_number("event id", text, EVENT_COUNT_MAX, &v);
 
-    if (!cmd_number(text, 1, UINT32_MAX, &v))
-        return cmd_error(CMD_USAGE, "'%s' isn't an event's id, a number from 1",
-                         text);
-    *id = (uint32_t)v;
-    return 0;
+    if (!code)
+        *id = (uint32_t)v;
+    return code;
 }
 
 static int read_time(const char *text, int64_t *t)
@@ -56,7 +57,8 @@ static int check_event(const struct event *ev)
 
     if (!fault)
         fault = exchange_times_fault(ev->start, ev->end);
-    return fault ? cmd_error(CMD_DATA, "cannot take this event: %s", fault) : 0;
+    return fault ? cmd_error(CMD_DATA, "cannot store this event: %s", fault)
+                 : 0;
 }
 
 /* ---- lists -------------------------------------------------------------- */
@@ -214,7 +216,7 @@ static struct week_opts week_look(int64_t monday)
     o.today = local_split((int64_t)time(NULL)).day;
     if (terminal && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col)
         o.width = size.ws_col;
-    else if (columns && cmd_number(columns, 1, WEEK_WIDTH_MAX, &v))
+    else if (columns && cmd_number(columns, WEEK_WIDTH_MAX, &v) == 0)
         o.width = (int)v;
     o.unicode = terminal && terminal_has_utf8();
     o.colour = terminal && !(no_color && *no_color) &&
@@ -298,9 +300,9 @@ static int change_result(const struct session *s, int result, uint64_t token,
 
     if (result == -ETIMEDOUT || result == -EPIPE || result == -EPROTO)
         cmd_error(0,
-                  "it isn't known whether the change was made; type the same "
-                  "command again with --token %016" PRIx64
-                  ": it is made once, however often you ask",
+                  "nobody knows whether the change was made; to be sure, "
+                  "repeat the command with --token %016" PRIx64
+                  ": it is made only once",
                   token);
     return code;
 }
@@ -433,7 +435,10 @@ static int understand(const struct cli *cli, const char *text, size_t len,
     if (ics_is(text, len))
         return ics_parse(x, text, len, &opts, why, CMD_WHY_MAX);
     if (cli->from || cli->to)
-        return cmd_error(CMD_USAGE, "--from and --to are for calendars (.ics)");
+        return cmd_error(CMD_USAGE,
+                         "--from and --to are only for calendars "
+                         "(.ics), and '%s' isn't one",
+                         cli->operand[0]);
     return exchange_parse(x, text, len, why, CMD_WHY_MAX);
 }
 
@@ -515,12 +520,12 @@ static int import_events(struct session *s, const struct exchange *x)
     if (!code)
         print_import(x->count, new_ones);
     else if (s->cli->again)
-        cmd_error(0, "%zu events were added; event %zu may have been", done,
+        cmd_error(0, "%zu events were added, and perhaps event %zu, too", done,
                   done + 1);
     else
         cmd_error(0,
-                  "%zu of %zu events are in; type the same command again "
-                  "for the rest: none comes in twice",
+                  "%zu of %zu events are in; repeat the same command for the "
+                  "rest: no event comes in twice",
                   done, x->count);
     return code;
 }
@@ -542,6 +547,19 @@ int cmd_import(const struct cli *cli)
 }
 
 /* ---- export ------------------------------------------------------------- */
+
+/* Is there a data file of the lab? In its place an export would be the end of
+ * a timetable. */
+static bool is_data_file(const char *path)
+{
+    char front[JOURNAL_FRONT];
+    int fd = file_open_regular(path);
+    ssize_t n = fd < 0 ? 0 : file_read(fd, front, sizeof front);
+
+    if (fd >= 0)
+        (void)close(fd); /* only read */
+    return n > 0 && journal_line_front(front, (size_t)n);
+}
 
 /* Opened beside its place, as `fresh`, to be renamed: the old file isn't lost
  * when the disk is full. What isn't a regular file is written as it is. */
@@ -605,15 +623,23 @@ static int write_file(const struct cli *cli, const char *path,
                       const struct events *list)
 {
     char fresh[CMD_PATH_MAX] = "";
-    FILE *out = strcmp(path, "-") ? open_export(path, fresh) : stdout;
+    bool standard = !strcmp(path, "-");
+    FILE *out;
 
+    if (!standard && is_data_file(path))
+        return cmd_error(CMD_CREATE,
+                         "cannot replace '%s': it is a data file of ipclab; "
+                         "export to another name",
+                         path);
+    out = standard ? stdout : open_export(path, fresh);
     if (!out)
         return cmd_error(CMD_CREATE, "cannot make '%s': %s %s", path,
                          cmd_errno_name(-errno), strerror(errno));
     if (!write_events(cli, out, list, *fresh) ||
         (*fresh && rename(fresh, path) < 0)) {
-        cmd_error(CMD_IO, "cannot write '%s': %s %s", path,
-                  cmd_errno_name(-errno), strerror(errno));
+        cmd_error(CMD_IO, "cannot write '%s': %s %s%s", path,
+                  cmd_errno_name(-errno), strerror(errno),
+                  *fresh ? "; no file was changed" : "");
         if (*fresh)
             (void)unlink(fresh);
         return CMD_IO;

@@ -8,6 +8,7 @@
  */
 #include "cmd.h"
 #include "exchange.h"
+#include "journal_lock.h"
 #include "rundir.h"
 #include "server.h"
 #include "slots.h"
@@ -104,23 +105,28 @@ static void on_stop(int signal_number)
     atomic_store(&stop, true); /* lock-free: allowed in a handler */
 }
 
-/* Without SA_RESTART, so that a blocking call ends too. What the caller has
- * us ignore (nohup) stays ignored. */
-static void stop_on_signals(void)
+/* Another process has the data file: if it is the server of this instance, why
+ * not talk to it? */
+static int in_use(const struct cli *cli, const char *path, const char *why)
 {
-    static const int signals[] = {SIGTERM, SIGINT, SIGHUP};
-    struct sigaction action = {.sa_handler = on_stop}, before;
+    int code = cmd_fail(-EBUSY, why, "cannot open the data file '%s'", path);
+    char list[CMD_LIST_MAX];
+    long pid = cmd_find_server(cli->instance, NULL, list);
 
-    sigemptyset(&action.sa_mask);
-    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
-        if (sigaction(signals[i], NULL, &before) == 0 &&
-            before.sa_handler != SIG_IGN)
-            (void)sigaction(signals[i], &action, NULL); /* can't fail */
+    if (pid && pid == journal_lock_holder(path))
+        cmd_error(0,
+                  "it is the server of '%s'; use it with -t and one of: %s; "
+                  "or end it with: kill %ld",
+                  cli->instance, list, pid);
+    else
+        cmd_error(0, "only one process at a time can have a data file; wait "
+                     "for its end, or name another file with --data");
+    return code;
 }
 
 static int open_store(struct serving *s, const struct cli *cli, int wait_ms)
 {
-    char why[CMD_WHY_MAX] = "";
+    char why[CMD_WHY_MAX] = "", quoted[CMD_QUOTED_MAX];
     struct store_opts opts = {.path = s->path,
                               .sync = !cli->no_sync,
                               .wait_ms = wait_ms,
@@ -133,16 +139,16 @@ static int open_store(struct serving *s, const struct cli *cli, int wait_ms)
     err = store_open(&s->store, &opts);
     if (err == -ENOENT) /* not a missing server, but a missing folder */
         return cmd_error(CMD_CREATE,
-                         "cannot open the data file '%s': ENOENT no such "
-                         "folder",
+                         "cannot open the data file '%s': ENOENT its folder "
+                         "doesn't exist",
                          s->path);
-    if (err == -EBUSY) {
-        code = cmd_fail(err, why, "cannot open the data file '%s'", s->path);
-        fputs("        (one process at a time: beside a server, use one of "
-              "its transports)\n",
-              stderr);
-        return code;
-    }
+    if (err == -EBUSY)
+        return in_use(cli, s->path, why);
+    if (err == -EBADMSG)
+        return cmd_error(CMD_DATA,
+                         "cannot open the data file '%s': EBADMSG %s; to see "
+                         "all damage: ipclab check %s",
+                         s->path, why, cmd_quoted(s->path, quoted));
     if (err < 0)
         return cmd_fail(err, why, "cannot open the data file '%s'", s->path);
     if (*why)
@@ -170,6 +176,22 @@ static int open_transport(struct serving *s, const struct cli *cli,
     return err;
 }
 
+/* Why this one can't be served. */
+static int serve_failed(const struct cli *cli, const struct transport *t,
+                        int err, const char *why)
+{
+    long pid = err == -EADDRINUSE ? cmd_server_over(cli->instance, t) : 0;
+
+    if (pid)
+        return cmd_error(CMD_CREATE,
+                         "cannot serve over %s '%s': EADDRINUSE pid %ld serves "
+                         "under this name; choose another one with -n, or end "
+                         "that server with: kill %ld",
+                         t->name, cli->instance, pid, pid);
+    return cmd_fail(err, why, "cannot serve over %s '%s'", t->name,
+                    cli->instance);
+}
+
 /* Open the listed transports that have names. When that is all of them, one
  * that can't be used here is named and left out; but a name that is taken, or
  * a runtime folder that may not be used, always ends it. */
@@ -187,8 +209,7 @@ static int open_named(struct serving *s, const struct cli *cli, unsigned listed)
         err = open_transport(s, cli, t, why, sizeof why);
         if (err == 0)
             continue;
-        code = cmd_fail(err, why, "cannot serve over %s '%s'", t->name,
-                        cli->instance);
+        code = serve_failed(cli, t, err, why);
         if (listed || err == -EADDRINUSE || err == -EACCES)
             return code;
     }
@@ -206,7 +227,7 @@ static int run(const struct serving *s)
 
     if (err < 0)
         return cmd_fail(err, NULL, "the server has failed");
-    return fault ? cmd_error(CMD_IO, "it had to refuse changes: %s", fault)
+    return fault ? cmd_error(CMD_IO, "the server refused changes: %s", fault)
                  : CMD_OK;
 }
 
@@ -239,11 +260,12 @@ int cmd_serve(const struct cli *cli)
 
     for (int i = 0; tp_all[i] && cli->listed; i++)
         if (!(tp_all[i]->caps & TP_NAMED) && is_listed(cli->listed, i))
-            return cmd_error(CMD_USAGE,
-                             "a %s has no name to serve under: a command with "
-                             "-t %s forks a server of its own",
-                             tp_all[i]->name, tp_all[i]->name);
-    stop_on_signals();
+            return cmd_error(
+                CMD_USAGE,
+                "cannot serve over %s: a %s has no name; a command "
+                "with -t %s starts a server of its own",
+                tp_all[i]->name, tp_all[i]->name, tp_all[i]->name);
+    cmd_on_stop(on_stop);
     code = open_store(&s, cli,
                       cli->timeout_ms < HELD_MS ? cli->timeout_ms : HELD_MS);
     if (!code)
@@ -280,7 +302,7 @@ static int serve_child(const struct cli *cli, struct tp_server *inherited,
  * learn that its parent is gone. */
 static void end_with_parent(pid_t parent)
 {
-    stop_on_signals();
+    cmd_on_stop(on_stop);
     (void)prctl(PR_SET_PDEATHSIG, SIGTERM); /* can't fail for a good signal */
     if (getppid() != parent)                /* it died before that */
         atomic_store(&stop, true);
@@ -451,25 +473,19 @@ int cmd_stats(const struct cli *cli)
 
 /* ---- clean -------------------------------------------------------------- */
 
-/* "INSTANCE.TRANSPORT.lock" taken apart: the transport's place in tp_all, or
- * -1 when it isn't one of those. */
-static int lock_owner(const char *file, char *instance, size_t cap)
+/* It may have come after we looked, and not be ready; or be about to end. */
+static void print_in_use(const struct transport *t, const char *instance,
+                         const char *file, int dir)
 {
-    const char *dot = strchr(file, '.');
-    size_t len = dot ? (size_t)(dot - file) : 0;
+    struct slots_info info = {0};
 
-    if (len == 0 || len >= cap)
-        return -1;
-    memcpy(instance, file, len);
-    instance[len] = '\0';
-    for (int i = 0; tp_all[i]; i++) {
-        size_t n = strlen(tp_all[i]->name);
-
-        if (!strncmp(dot + 1, tp_all[i]->name, n) &&
-            !strcmp(dot + 1 + n, ".lock"))
-            return tp_name_ok(instance) ? i : -1;
-    }
-    return -1;
+    if (slots_look(dir, file, &info) == 1 && info.pid > 0)
+        printf("in use   %-7s '%s' by pid %ld: left alone\n", t->name, instance,
+               info.pid);
+    else
+        printf("in use   %-7s '%s' by a server that just starts or ends: left "
+               "alone\n",
+               t->name, instance);
 }
 
 /* To serve under a name takes over what a dead server left; to stop serving
@@ -490,8 +506,7 @@ static int clean_one(const struct transport *t, const char *instance,
         err = tp_srv_open(t, &srv, &opts);
     if (err == -EADDRINUSE) {
         if (!quiet)
-            printf("in use   %-7s '%s' by pid %ld: left alone\n", t->name,
-                   instance, info.pid);
+            print_in_use(t, instance, file, dir);
         return CMD_OK;
     }
     if (err < 0)
@@ -502,35 +517,37 @@ static int clean_one(const struct transport *t, const char *instance,
     return CMD_OK;
 }
 
-static int is_lock(const struct dirent *e)
-{
-    char instance[TP_NAME_MAX + 1];
+/* What a clean is about. */
+struct cleaning {
+    unsigned listed;  /* transports, as in struct cli */
+    const char *only; /* this instance; NULL = all */
+    bool quiet;
+    int *found; /* counts what there is */
+};
 
-    return lock_owner(e->d_name, instance, sizeof instance) >= 0;
-}
-
-static int clean_files(unsigned listed, struct dirent **files, int n, int dir,
-                       bool quiet, int *found)
+static int clean_files(const struct cleaning *c, struct dirent **files, int n,
+                       int dir)
 {
     char instance[TP_NAME_MAX + 1];
     int code = CMD_OK;
 
     for (int i = 0; i < n; i++) {
         const char *file = files[i]->d_name;
-        int t = lock_owner(file, instance, sizeof instance), one;
+        int t = cmd_lock_owner(file, instance), one;
 
-        if (t < 0 || !is_listed(listed, t))
+        if (t < 0 || !is_listed(c->listed, t) ||
+            (c->only && strcmp(c->only, instance) != 0))
             continue;
-        ++*found;
-        one = clean_one(tp_all[t], instance, file, dir, quiet);
+        ++*c->found;
+        one = clean_one(tp_all[t], instance, file, dir, c->quiet);
         if (one)
             code = one;
     }
     return code;
 }
 
-/* The runtime folder's names, of the listed transports; *found counts them. */
-static int clean_names(unsigned listed, bool quiet, int *found)
+/* The runtime folder's names. */
+static int clean_names(const struct cleaning *c)
 {
     char why[CMD_WHY_MAX] = "", path[RUNDIR_PATH_MAX];
     struct tp_opts opts = {.why = why, .why_cap = sizeof why};
@@ -542,11 +559,11 @@ static int clean_names(unsigned listed, bool quiet, int *found)
     if (dir < 0)
         return cmd_fail(dir, why, "cannot open the runtime folder");
     /* All names first: cleaning makes and removes some of them. */
-    n = rundir_path(path) < 0 ? -1 : scandir(path, &files, is_lock, alphasort);
+    n = rundir_path(path) < 0 ? -1 : scandir(path, &files, NULL, alphasort);
     if (n < 0)
         code = cmd_fail(-errno, NULL, "cannot read the runtime folder");
     else
-        code = clean_files(listed, files, n, dir, quiet, found);
+        code = clean_files(c, files, n, dir);
     while (n > 0)
         free(files[--n]);
     free(files);
@@ -557,9 +574,12 @@ static int clean_names(unsigned listed, bool quiet, int *found)
 int cmd_clean(const struct cli *cli)
 {
     int found = 0, tours = CMD_OK;
-    int code = clean_names(cli->listed, false, &found);
+    struct cleaning c = {.listed = cli->listed,
+                         .only = cli->named ? cli->instance : NULL,
+                         .found = &found};
+    int code = clean_names(&c);
 
-    if (!cli->listed)
+    if (!cli->listed && !cli->named)
         tours = tours_clean(false, &found);
     if (!found && !code && !tours)
         puts("nothing to clean");
@@ -635,7 +655,7 @@ int tour_remove(const char *dir)
 
     if (setenv("XDG_RUNTIME_DIR", dir, 1) < 0)
         return cmd_fail(-ENOMEM, NULL, "cannot remove '%s'", dir);
-    code = clean_names(0, true, &found);
+    code = clean_names(&(struct cleaning){.quiet = true, .found = &found});
     rundir_remove();
     n = scandir(dir, &files, is_data, NULL);
     while (n > 0) {

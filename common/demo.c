@@ -217,7 +217,7 @@ static void show_processes(struct tour *t)
     pause_for(t, 5);
     show_process(t->server, getpid(), "the server: it alone has the timetable",
                  t->strange);
-    puts("\n  The client can't read the server's memory, nor does it open the "
+    puts("\n  The client can't read the server's memory, and doesn't open the "
          "data file.\n  It must ask.");
     pause_for(t, 6);
 }
@@ -499,7 +499,7 @@ static int clean_up(struct tour *t)
     if (code)
         return code;
     if (left)
-        return cmd_error(CMD_IO, "%d names are left behind", left);
+        return cmd_error(CMD_IO, "%d names are left", left);
     if (server)
         printf("  SIGTERM to %ld: it has ended and removed its names. No "
                "process, no FIFO,\n  no queue, no segment, no socket, no file "
@@ -520,14 +520,10 @@ static void note_strange(struct tour *t)
 
 static int prepare(struct tour *t)
 {
-    struct sigaction action = {.sa_handler = on_interrupt};
     int found = 0;
 
     note_strange(t);
-    sigemptyset(&action.sa_mask);
-    (void)sigaction(SIGINT, &action, NULL); /* can't fail */
-    (void)sigaction(SIGTERM, &action, NULL);
-    (void)sigaction(SIGHUP, &action, NULL);
+    cmd_on_stop(on_interrupt);
     (void)tours_clean(true, &found); /* if not, it has said why */
     t->lock = tour_make(t->dir);
     if (t->lock < 0)

@@ -4,6 +4,7 @@
 #include "exchange.h"
 
 #include "fnv.h"
+#include "journal_line.h"
 #include "json.h"
 #include "localtime.h"
 #include "timestamp.h"
@@ -246,6 +247,10 @@ int exchange_parse(struct exchange *x, const char *text, size_t len, char *why,
     size_t line;
 
     *x = (struct exchange){0};
+    if (journal_line_front(text, len))
+        return bad(why, cap,
+                   "it is a data file of ipclab, not a list of events; to make "
+                   "one of it: ipclab --data FILE -t pipe export LIST.json");
     x->tree = json_parse(text, len, &line, fault, sizeof fault);
     return x->tree ? read_events(x, text, len, why, cap)
                    : bad(why, cap, "line %zu: %s", line, fault);

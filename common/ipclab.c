@@ -24,7 +24,7 @@
 
 struct command {
     const char *name, *operands, *summary;
-    const char *options; /* letters of those it takes beside the common ones */
+    const char *options; /* letters of those that it takes */
     int min, max;        /* operands */
     int (*run)(const struct cli *);
     const char *help;
@@ -32,107 +32,121 @@ struct command {
 
 /* ---- the commands ------------------------------------------------------- */
 
+#define STORE "tnwTD" /* what every command takes that talks to a store */
+
 static const struct command commands[] = {
-    {"serve", "", "serve the timetable until SIGTERM or Ctrl-C", "Y", 0, 0,
-     cmd_serve,
+    {"serve", "", "serve the timetable until SIGTERM or Ctrl-C", STORE "Y", 0,
+     0, cmd_serve,
      "Serves one data file over several transports at once. Prints\n"
      "'ready: ...' when every one of them answers.\n\n"
      "  -t LIST|all          socket,fifo,... (all: those usable here)\n"
      "  --durability sync|none\n"
      "                       sync (default): a change is on disk before it is\n"
      "                       answered; none: for benchmarks\n"},
-    {"add", "TITLE START END", "add an event; prints its id", "K", 3, 3,
+    {"add", "TITLE START END", "add an event; prints its id", STORE "K", 3, 3,
      cmd_add,
      "  TITLE                1 to 255 bytes of UTF-8\n"
      "  START END            2026-11-23T09:00[:SS][Z|+09:00]; a space may\n"
      "                       stand for the T; without a zone, local time\n"
      "  --token HEX          repeat an add whose answer got lost\n\n"
      "  ipclab add 'IPC lecture' 2026-11-23T09:00 2026-11-23T10:30\n"},
-    {"get", "ID", "show one event", "J", 1, 1, cmd_get,
+    {"get", "ID", "show one event", STORE "J", 1, 1, cmd_get,
      "  --json               as a JSON object, times in UTC\n"},
-    {"update", "ID", "change an event; prints it", "ISERKJ", 1, 1, cmd_update,
+    {"update", "ID", "change an event; prints it", STORE "ISERKJ", 1, 1,
+     cmd_update,
      "What isn't given stays as it is.\n\n"
      "  --title TITLE\n"
-     "  --start TIME, --end TIME\n"
+     "  --start TIME         2026-11-23T09:00, as with add\n"
+     "  --end TIME\n"
      "  --rev N              only if the event's rev is still N\n"
      "  --token HEX          repeat an update whose answer got lost\n"
      "  --json               print it as a JSON object\n"},
-    {"remove", "ID", "remove an event; prints its id", "RK", 1, 1, cmd_remove,
+    {"remove", "ID", "remove an event; prints its id", STORE "RK", 1, 1,
+     cmd_remove,
      "  --rev N              only if the event's rev is still N\n"
      "  --token HEX          repeat a remove whose answer got lost\n"},
-    {"list", "", "list events, ordered by start", "FOJ", 0, 0, cmd_list,
+    {"list", "", "list events, ordered by start", STORE "FOJ", 0, 0, cmd_list,
      "Each row: id, start, end (local time), title.\n\n"
-     "  --from TIME          only those that end after it; a date alone is\n"
-     "                       that day's beginning\n"
+     "  --from TIME          only those that end after it: 2026-11-23T09:00,\n"
+     "                       as with add, or 2026-11-23: that day's beginning\n"
      "  --to TIME            only those that start before it\n"
      "  --json               an array of objects, times in UTC\n"},
-    {"conflicts", "ID", "list what overlaps an event", "J", 1, 1, cmd_conflicts,
+    {"conflicts", "ID", "list what overlaps an event", STORE "J", 1, 1,
+     cmd_conflicts,
      "  --json               an array of objects, times in UTC\n"},
-    {"week", "[DATE]", "show a week as a grid", "J", 0, 1, cmd_week,
-     "  DATE                 a day of that week, like 2026-11-23; default:\n"
-     "                       today\n"
+    {"week", "[DATE]", "show a week as a grid", STORE "J", 0, 1, cmd_week,
+     "  DATE                 a day of it, like 2026-11-23 (default: today)\n"
      "  --json               its events as an array, times in UTC\n\n"
      "As wide as the terminal. In a pipe or file: no colour, ASCII lines,\n"
      "$COLUMNS or 100 columns. NO_COLOR=1 switches colours off.\n"},
-    {"import", "FILE", "add the events of a JSON or .ics file", "AFO", 1, 1,
-     cmd_import,
+    {"import", "FILE", "add the events of a JSON or .ics file", STORE "AFO", 1,
+     1, cmd_import,
      "  FILE                 [{\"title\": ..., \"start\": ..., \"end\": ...}, "
      "...]\n"
      "                       or a calendar (iCalendar); - = standard input\n"
      "  --again              add the events even if they came in before\n"
-     "  --from TIME, --to TIME   of a calendar, only what overlaps this\n\n"
+     "  --from TIME          of a calendar, only events that end after it\n"
+     "  --to TIME            of a calendar, only those that start before it\n\n"
      "The whole file is checked before anything is added. To import it a "
      "second\n"
      "time adds nothing, also when its events were changed or removed since.\n"
      "Of a series each occurrence becomes an event; of one without end, those\n"
      "from a year ago until two years ahead. Times without a zone are local.\n"
-     "What a timetable has no place for is listed.\n"},
-    {"export", "FILE", "write all events as JSON or .ics", "L", 1, 1,
+     "What a timetable can't store (place, reminders, ...) is listed.\n"},
+    {"export", "FILE", "write all events as JSON or .ics", STORE "L", 1, 1,
      cmd_export,
      "  FILE                 a calendar if its name ends with .ics, else "
      "JSON;\n"
      "                       - writes to standard output\n"
-     "  --ics                a calendar, whatever the name\n"},
-    {"ping", "", "time round trips to the server", "cJ", 0, 0, cmd_ping,
+     "  --ics                a calendar, whatever the name\n\n"
+     "A FILE that is there already is replaced, once the new one is complete:\n"
+     "when the disk is full, the old one stays. A data file is never "
+     "replaced.\n"
+     "\n"
+     "  ipclab export term.ics\n"},
+    {"ping", "", "time round trips to the server", STORE "cJ", 0, 0, cmd_ping,
      "  -c, --count N        how many (default 1000)\n"
      "  --json               as a JSON object\n"},
-    {"stats", "", "show the server's counters", "J", 0, 0, cmd_stats,
+    {"stats", "", "show the server's counters", STORE "J", 0, 0, cmd_stats,
      "  --json               as a JSON object\n"},
-    {"transports", "", "show the five ways to talk", "J", 0, 0, cmd_transports,
+    {"transports", "", "show the five transports", "J", 0, 0, cmd_transports,
      "named:   unrelated processes can meet under a name\n"
      "framed:  the mechanism itself keeps messages apart\n"
      "hang-up: the kernel reports the other side's death at once\n"
      "largest: bytes one message may have\n\n"
      "  --json               as an array of objects\n"},
-    {"clean", "", "remove what dead servers left", "", 0, 0, cmd_clean,
-     "Lists every server name in the runtime folder; removes those whose\n"
-     "server is dead, never a live one's. The same of the folders that a\n"
-     "demo which was killed has left in $TMPDIR (without -t).\n\n"
-     "  -t LIST              only these transports\n"},
+    {"clean", "", "remove what dead servers left", "tn", 0, 0, cmd_clean,
+     "Lists every name in the runtime folder, of all instances, and removes\n"
+     "those whose server is dead; what a live server has is never touched. "
+     "The\n"
+     "same with the folders in $TMPDIR that a killed demo has left.\n\n"
+     "  -t LIST              only these transports, and no folders\n"
+     "  -n, --name INSTANCE  only this instance, and no folders\n"},
     {"check", "FILE", "look for damage in a data file", "", 1, 1, cmd_check,
      "Reads a data file line by line and changes nothing. A server may have\n"
-     "it: then it is looked at as it is. Each damage is named with its line.\n"
-     "An unfinished last line is what a crash leaves: nobody was told that\n"
-     "this change was made, and the next start cuts it off. Anything else\n"
-     "serve refuses.\n\n"
+     "it meanwhile. Each damage is named with its line. A crash leaves an\n"
+     "unfinished last line: its change was not confirmed to anybody, and the\n"
+     "next start cuts it off. With any other damage serve doesn't start.\n\n"
      "Exit: 0 no damage, 65 damage or not a data file, 74 cannot read it\n"},
     {"repair", "FILE", "copy what is good of a data file", "o", 1, 1,
      cmd_repair,
-     "Writes what is provably good into a new file and says, line by line,\n"
-     "what it dropped. FILE isn't touched, and nothing is overwritten. What a\n"
-     "damaged line did is lost: an event may be as it was before, or be back\n"
-     "though it was removed. No server may have FILE.\n\n"
+     "Copies every line that is whole into a new file, and names each line\n"
+     "that it left out. FILE is not changed, and no other file is replaced.\n"
+     "What a damaged line did is lost: in the copy, an event may be in an\n"
+     "older state, or be back though it was removed. No server may have FILE.\n"
+     "\n"
      "  -o, --output OUT     the copy (default FILE.repaired)\n\n"
-     "Exit: 0 nothing was wrong and the copy is the same, 65 the copy lacks\n"
-     "what was named (or: not a data file), 73 cannot make it, 75 in use\n"},
-    {"web", "", "the timetable as a page in your browser", "Q", 0, 0, cmd_web,
+     "Exit: 0 no damage, the copy is the same, 65 damage or not a data file,\n"
+     "73 cannot make the copy, 74 cannot read FILE, 75 in use\n"},
+    {"web", "", "the timetable as a page in your browser", STORE "Q", 0, 0,
+     cmd_web,
      "Prints a link; who has it may see and change the timetable. Listens on\n"
      "this machine only. Where no server runs it forks one, which serves all\n"
      "five transports; beside a running one there is no pipe. The page shows\n"
-     "which way each request went, and switches between them.\n\n"
-     "  -t NAME              the way at first\n"
+     "which transport each request took, and switches between them.\n\n"
+     "  -t NAME              the transport at the start (default: socket)\n"
      "  --port N             where to listen (default: any free port)\n"},
-    {"demo", "", "a tour of about a minute", "X", 0, 0, cmd_demo,
+    {"demo", "", "a tour of about a minute", "wTX", 0, 0, cmd_demo,
      "Starts a server of its own with a data file of its own, shows the\n"
      "processes, one timetable over every transport, kill -9 and restart,\n"
      "and what a round trip costs; then removes everything.\n\n"
@@ -143,43 +157,52 @@ static const struct command commands[] = {
 
 /* ---- help --------------------------------------------------------------- */
 
-static const char transport_help[] =
-    "  -t, --transport NAME socket (default), fifo, mqueue, shm, pipe; pipe\n"
-    "                       needs no server, the command forks one\n";
-static const char common_help[] =
-    "  -n, --name INSTANCE  the server's name (default: default)\n"
-    "  -w, --wait HOW       block (default), spin or adapt\n"
-    "  --timeout MS         give up after this long (default 5000)\n"
-    "  --data FILE          the data file of serve and of -t pipe (default\n"
-    "                       $XDG_DATA_HOME/ipclab/INSTANCE.jsonl)\n";
+/* Options that several commands take, in this order. */
+static const struct {
+    char letter;
+    const char *help;
+} shared[] = {
+    {'t',
+     "  -t, --transport NAME socket (default), fifo, mqueue, shm, pipe; pipe\n"
+     "                       needs no server, the command starts one\n"},
+    {'n', "  -n, --name INSTANCE  the server's name (default: default)\n"},
+    {'w', "  -w, --wait HOW       block (default), spin or adapt\n"},
+    {'T', "  --timeout MS         give up after this long (default 5000)\n"},
+    {'D', "  --data FILE          the server's data file (default\n"
+          "                       $XDG_DATA_HOME/ipclab/INSTANCE.jsonl)\n"},
+};
 
-static int print_help(const struct command *c)
+static void help_of(const struct command *c)
 {
-    if (c) {
-        bool own_list = strstr(c->help, "  -t ") != NULL;
-        bool no_server = c->run == cmd_check || c->run == cmd_repair;
+    const char *title = "\nCommon options:\n";
 
-        printf("Usage: ipclab %s%s%s%s\n\n%c%s.\n\n%s", c->name,
-               *c->operands ? " " : "", c->operands,
-               no_server && !*c->options ? "" : " [options]",
-               c->summary[0] - 'a' + 'A', c->summary + 1, c->help);
-        if (!no_server)
-            printf("\nCommon options:\n%s%s", own_list ? "" : transport_help,
-                   common_help);
-        return CMD_OK;
+    printf("Usage: ipclab %s%s%s%s\n\n%c%s.\n\n%s", c->name,
+           *c->operands ? " " : "", c->operands,
+           *c->options ? " [options]" : "", c->summary[0] - 'a' + 'A',
+           c->summary + 1, c->help);
+    for (size_t i = 0; i < sizeof shared / sizeof *shared; i++) {
+        const char own[] = {' ', ' ', '-', shared[i].letter, '\0'};
+
+        if (!strchr(c->options, shared[i].letter) || strstr(c->help, own))
+            continue; /* or the command says itself what it means there */
+        printf("%s%s", title, shared[i].help);
+        title = "";
     }
+}
+
+static void help_of_all(void)
+{
     puts("Usage: ipclab [options] COMMAND        ('ipclab COMMAND --help' says "
          "more)");
     for (size_t i = 0; i < COMMANDS; i++)
         printf("  %-10s %-16s %s\n", commands[i].name, commands[i].operands,
                commands[i].summary);
     puts(
-        "\nOptions, before or behind the command: --help --version "
+        "\nOptions, before or after the command: --help --version "
         "--timeout MS --data FILE\n"
         "  -t socket|fifo|mqueue|shm|pipe   -n INSTANCE   -w block|spin|adapt"
         "\nExit codes: 0 done, 1 not found or changed, 64 usage, 65 bad data,\n"
         "69 no server, 73 cannot create, 74 I/O, 75 no answer, 76 protocol");
-    return CMD_OK;
 }
 
 /* ---- options ------------------------------------------------------------ */
@@ -211,8 +234,6 @@ static const struct option long_options[] = {
     {NULL, 0, NULL, 0},
 };
 
-static const char common_options[] = "tnwhVTD";
-
 /* The command line while it is being read. */
 struct reading {
     struct cli cli;
@@ -231,19 +252,32 @@ static const char *option_name(int letter)
     return "?";
 }
 
-static int bad_value(int letter, const char *value, const char *want)
+/* What a right value looks like; "" = the help says it. */
+static const char *wanted(int letter)
 {
-    return cmd_error(CMD_USAGE, "--%s '%s': %s", option_name(letter), value,
-                     want);
+    switch (letter) {
+    case 't': return "pipe, fifo, mqueue, shm or socket";
+    case 'w': return "block, spin or adapt";
+    case 'Y': return "sync or none";
+    case 'K': return "1 to 16 hexadecimal digits, not all of them 0";
+    case 'D':
+    case 'o': return "a file's name";
+    default: return "";
+    }
+}
+
+static int bad_value(int letter, const char *value)
+{
+    return cmd_error(CMD_USAGE, "--%s '%s': must be %s", option_name(letter),
+                     value, wanted(letter));
 }
 
 static int read_number(int letter, uint64_t max, uint64_t *v)
 {
-    return cmd_number(optarg, 1, max, v)
-               ? 0
-               : bad_value(letter, optarg,
-                           "not a number from 1 on, or too "
-                           "large");
+    char name[16];
+
+    snprintf(name, sizeof name, "--%s", option_name(letter));
+    return cmd_need_number(name, optarg, max, v);
 }
 
 static int read_token(uint64_t *token)
@@ -253,10 +287,7 @@ static int read_token(uint64_t *token)
     *token = 0;
     if (len <= 16 && strspn(optarg, "0123456789abcdefABCDEF") == len)
         *token = strtoull(optarg, NULL, 16);
-    return *token ? 0
-                  : bad_value('K', optarg,
-                              "not 1 to 16 hexadecimal digits, "
-                              "or zero");
+    return *token ? 0 : bad_value('K', optarg);
 }
 
 static int read_wait(enum tp_wait *wait)
@@ -269,15 +300,13 @@ static int read_wait(enum tp_wait *wait)
             *wait = waits[i];
             return 0;
         }
-    return bad_value('w', optarg, "it is block, spin or adapt");
+    return bad_value('w', optarg);
 }
 
 static int read_durability(bool *no_sync)
 {
     *no_sync = !strcmp(optarg, "none");
-    return *no_sync || !strcmp(optarg, "sync")
-               ? 0
-               : bad_value('Y', optarg, "it is sync or none");
+    return *no_sync || !strcmp(optarg, "sync") ? 0 : bad_value('Y', optarg);
 }
 
 static int read_option(struct reading *r, int letter)
@@ -288,7 +317,10 @@ static int read_option(struct reading *r, int letter)
 
     switch (letter) {
     case 't': r->transports = optarg; break;
-    case 'n': cli->instance = optarg; break;
+    case 'n':
+        cli->instance = optarg;
+        cli->named = true;
+        break;
     case 'w': return read_wait(&cli->wait);
     case 'c':
         code = read_number('c', 1000000, &v);
@@ -302,7 +334,7 @@ static int read_option(struct reading *r, int letter)
     case 'V': r->version = true; break;
     case 'D':
         if (!*optarg)
-            return bad_value('D', optarg, "it names no file");
+            return bad_value('D', optarg);
         cli->data = optarg;
         break;
     case 'Q':
@@ -312,7 +344,7 @@ static int read_option(struct reading *r, int letter)
     case 'Y': return read_durability(&cli->no_sync);
     case 'o':
         if (!*optarg)
-            return bad_value('o', optarg, "it names no file");
+            return bad_value('o', optarg);
         cli->output = optarg;
         break;
     case 'F': cli->from = optarg; break;
@@ -330,19 +362,34 @@ static int read_option(struct reading *r, int letter)
     return code;
 }
 
-/* getopt has stopped in this argument: at one of its letters, or at all of
- * it when it is a long option. */
-static int bad_option(bool no_value, const char *arg)
+static const struct command *find_command(const char *name)
 {
+    for (size_t i = 0; i < COMMANDS; i++)
+        if (!strcmp(name, commands[i].name))
+            return &commands[i];
+    return NULL;
+}
+
+/* getopt has stopped in this argument: at one of its letters, or at all of
+ * it when it is a long option. Then optopt is 0 unless it knows the option. */
+static int bad_option(const struct reading *r, bool no_value, const char *arg)
+{
+    const struct command *c = r->count ? find_command(r->words[0]) : NULL;
     const char letter[] = {'-', (char)optopt, '\0'};
-    const char *name = strncmp(arg, "--", 2) == 0 ? arg : letter;
+    bool is_long = strncmp(arg, "--", 2) == 0;
+    const char *name = is_long ? arg : letter;
 
     if (no_value)
-        return cmd_error(CMD_USAGE, "'%s' needs a value", name);
-    return cmd_error(CMD_USAGE,
-                     "no such option: '%s'; see ipclab --help (a title that "
-                     "begins with '-' goes behind --)",
-                     name);
+        return cmd_error(CMD_USAGE, "'%s' needs a value%s%s", name,
+                         *wanted(optopt) ? ": " : "", wanted(optopt));
+    if (is_long && optopt)
+        return cmd_error(CMD_USAGE, "'--%s' takes no value, but has one: '%s'",
+                         option_name(optopt), arg);
+    return cmd_error(CMD_USAGE, "no option '%s'; see: ipclab %s%s--help%s",
+                     name, c ? c->name : "", c ? " " : "",
+                     c && c->run == cmd_add
+                         ? " (type -- before a title that begins with '-')"
+                         : "");
 }
 
 /* Options and words in any order, whatever POSIXLY_CORRECT says: the leading
@@ -362,7 +409,7 @@ static int read_line(struct reading *r, int argc, char **argv)
             continue;
         }
         if (letter == ':' || letter == '?')
-            return bad_option(letter == ':', arg);
+            return bad_option(r, letter == ':', arg);
         if (seen + 1 < sizeof r->seen && !strchr(r->seen, letter))
             r->seen[seen++] = (char)letter;
         code = read_option(r, letter);
@@ -376,17 +423,9 @@ static int read_line(struct reading *r, int argc, char **argv)
 
 /* ---- what fits together ------------------------------------------------- */
 
-static const struct command *find_command(const char *name)
-{
-    for (size_t i = 0; i < COMMANDS; i++)
-        if (!strcmp(name, commands[i].name))
-            return &commands[i];
-    return NULL;
-}
-
 /* Names of transports with commas between them: a bit for each one's place in
- * tp_all. False when one is unknown. */
-static bool read_list(const char *list, unsigned *listed)
+ * tp_all. NULL, or the first name that is unknown, with what follows it. */
+static const char *read_list(const char *list, unsigned *listed)
 {
     *listed = 0;
     for (;;) {
@@ -397,10 +436,10 @@ static bool read_list(const char *list, unsigned *listed)
                              tp_all[i]->name[len]))
             i++;
         if (!tp_all[i])
-            return false;
+            return list;
         *listed |= 1u << i;
         if (!list[len])
-            return true;
+            return NULL;
         list += len + 1;
     }
 }
@@ -408,65 +447,89 @@ static bool read_list(const char *list, unsigned *listed)
 static int check_transports(struct reading *r, bool list)
 {
     const char *given = r->transports ? r->transports : "socket";
+    const char *bad = given;
 
     r->cli.transport = tp_find(given);
     if (list && (!r->transports || !strcmp(given, "all")))
         return 0; /* listed stays 0: all */
-    if (list ? read_list(given, &r->cli.listed) : r->cli.transport != NULL)
+    if (list)
+        bad = read_list(given, &r->cli.listed);
+    else if (r->cli.transport)
+        bad = NULL;
+    if (!bad)
         return 0;
-    return cmd_error(CMD_USAGE,
-                     "no transport '%s': there are pipe, fifo, mqueue, shm "
-                     "and socket",
-                     given);
+    return cmd_error(CMD_USAGE, "no transport '%.*s'; it must be %s",
+                     (int)(list ? strcspn(bad, ",") : strlen(bad)), bad,
+                     wanted('t'));
+}
+
+/* Too few or too many words behind the command. */
+static int check_operands(const struct command *c, const struct cli *cli)
+{
+    const char *rest = c->operands;
+
+    if (cli->operands > c->max)
+        return cmd_error(CMD_USAGE,
+                         "'%s' is one argument too many; usage: ipclab "
+                         "%s%s%s%s",
+                         cli->operand[c->max], c->name, *rest ? " " : "", rest,
+                         c->max ? " (text with spaces needs quotes)" : "");
+    for (int i = 0; i < cli->operands && *rest; i++) {
+        rest += strcspn(rest, " ");
+        rest += *rest == ' ';
+    }
+    return cli->operands < c->min
+               ? cmd_error(CMD_USAGE, "missing %s; usage: ipclab %s %s", rest,
+                           c->name, c->operands)
+               : 0;
 }
 
 static int check(struct reading *r, const struct command *c)
 {
     const char *letter = r->seen;
 
-    while (*letter &&
-           (strchr(common_options, *letter) || strchr(c->options, *letter)))
-        letter++;
+    letter += strspn(letter, c->options);
     if (*letter)
         return cmd_error(CMD_USAGE,
-                         "%s takes no option --%s; see ipclab %s "
-                         "--help",
+                         "%s takes no option --%s; see: ipclab %s --help",
                          c->name, option_name(*letter), c->name);
-    if (r->cli.operands < c->min || r->cli.operands > c->max)
-        return cmd_error(CMD_USAGE,
-                         "usage: ipclab %s%s%s; see ipclab %s "
-                         "--help",
-                         c->name, *c->operands ? " " : "", c->operands,
-                         c->name);
+    if (check_operands(c, &r->cli))
+        return CMD_USAGE;
     if (!tp_name_ok(r->cli.instance))
         return cmd_error(CMD_USAGE,
-                         "an instance name has 1 to %d of A-Z a-z "
-                         "0-9 _ and -",
-                         TP_NAME_MAX);
+                         "--name '%s': an instance name has 1 to %d letters, "
+                         "digits, '_' or '-' (A-Z a-z 0-9)",
+                         r->cli.instance, TP_NAME_MAX);
     return check_transports(r, c->run == cmd_serve || c->run == cmd_clean);
 }
 
 static int dispatch(struct reading *r)
 {
     const struct command *c = NULL;
-    bool help = r->count > 0 && !strcmp(r->words[0], "help");
+    bool help = r->help;
 
     if (r->version)
         return puts("ipclab " VERSION) < 0 ? CMD_IO : CMD_OK;
-    if (help) { /* "help add" is "add --help" */
+    while (r->count > 0 && !strcmp(r->words[0], "help")) {
+        help = true; /* "help add" is "add --help" */
         r->words++;
         r->count--;
     }
     if (r->count > 0) {
         c = find_command(r->words[0]);
         if (!c)
-            return cmd_error(CMD_USAGE, "no command '%s'; see ipclab --help",
+            return cmd_error(CMD_USAGE, "no command '%s'; see: ipclab --help",
                              r->words[0]);
     }
-    if (r->help || help)
-        return print_help(c);
-    if (!c)
-        return cmd_error(CMD_USAGE, "no command given; see ipclab --help");
+    if (help) {
+        c ? help_of(c) : help_of_all();
+        return CMD_OK;
+    }
+    if (!c) /* -t may have taken it for its value: then say so */
+        return check_transports(r, true)
+                   ? CMD_USAGE
+                   : cmd_error(CMD_USAGE,
+                               "no command given; see: ipclab --help");
     r->cli.operand = r->words + 1;
     r->cli.operands = r->count - 1;
     return check(r, c) ? CMD_USAGE : c->run(&r->cli);

@@ -121,7 +121,7 @@ static int find_file(struct journal *j, const char *path)
  * beside it: 0, -EBADMSG. The rest of the first line is checked later. */
 static int look_at_head(const char *path, const struct journal_opts *opts)
 {
-    char found[24]; /* less than what the heads of all files have in common */
+    char found[JOURNAL_FRONT];
     int fd = file_open_regular(path);
     ssize_t n;
 
@@ -151,7 +151,7 @@ static int take_lock(struct journal *j, const struct journal_opts *opts)
     else if (j->lock_fd == -EBUSY)
         say(opts, "another process holds the data file");
     else if (j->lock_fd == -EEXIST)
-        say(opts, "the name of its lock, '%s.lock', is another file's",
+        say(opts, "'%s.lock' is not a lock file of ipclab; move it away",
             j->path);
     return j->lock_fd < 0 ? j->lock_fd : 0;
 }
@@ -271,7 +271,9 @@ static int read_file(struct opening *o)
     else if (err == 0 && *o->torn > 0)
         err = cut_tail(o->j, o->j->bytes);
     if (err == 0 && *o->torn > 0)
-        say(o->opts, "line %zu: %zu bytes, torn by a crash, were cut off",
+        say(o->opts,
+            "line %zu: %zu bytes of an unfinished line, torn by a crash, "
+            "were cut off; no change that was confirmed is lost",
             o->torn_line, *o->torn);
     return err;
 }

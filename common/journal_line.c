@@ -226,6 +226,13 @@ bool journal_line_get_head(const char *text, size_t len,
     return ok;
 }
 
+bool journal_line_front(const char *text, size_t len)
+{
+    static const char front[] = "{\"format\":\"" FORMAT;
+
+    return len >= JOURNAL_FRONT && memcmp(text, front, JOURNAL_FRONT) == 0;
+}
+
 bool journal_line_newborn(const char *text, size_t len)
 {
     char head[JOURNAL_LINE_MAX];

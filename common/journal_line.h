@@ -73,4 +73,10 @@ bool journal_line_get_head(const char *text, size_t len,
  * didn't. 0 bytes are. */
 bool journal_line_newborn(const char *text, size_t len);
 
+#define JOURNAL_FRONT 24 /* bytes that the heads of all files begin with */
+
+/* Does a file that begins with these bytes look like a journal, of whatever
+ * version, damaged or not? */
+bool journal_line_front(const char *text, size_t len);
+
 #endif

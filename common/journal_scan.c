@@ -162,7 +162,7 @@ static int scan_line(struct scan *s)
     if (is_whole(&s->in))
         fault = journal_line_get(s->in.text, s->in.kept, &rec, title);
     if (fault == NULL && rec.seq <= s->last)
-        fault = "it stands here a second time, or at the wrong place";
+        fault = "it is here a second time, or in the wrong place";
     return fault != NULL ? show_bad(s, fault, is_torn(&s->in))
                          : show_good(s, &rec);
 }
@@ -188,7 +188,7 @@ static bool get_head(const struct input *in, struct journal_head *head)
 static int scan_head(struct scan *s)
 {
     static const char no_head[] =
-        "this isn't the head of an ipclab journal, version 1";
+        "this isn't the head of a data file, version 1";
     struct input *in = &s->in;
     char title[EVENT_TITLE_MAX + 1];
     struct journal_record rec;

@@ -111,7 +111,7 @@ static bool scan_escape(struct scan *s)
 static bool scan_string(struct scan *s)
 {
     if (!take(s, '"'))
-        return fail(s, "a string must begin here");
+        return fail(s, "a string is missing here");
     while (!take(s, '"')) {
         uint32_t c;
         size_t n = utf8_next(s->at, (size_t)(s->end - s->at), &c);
@@ -137,7 +137,7 @@ static bool scan_digits(struct scan *s, uint64_t *v)
         if (*v <= WHOLE_MAX)
             *v = *v * 10 + (uint64_t)(*s->at - '0');
     }
-    return s->at > begin || fail(s, "a digit must stand here");
+    return s->at > begin || fail(s, "a digit is missing here");
 }
 
 static bool scan_number(struct scan *s)
@@ -174,7 +174,7 @@ static bool scan_word(struct scan *s, const char *word)
 {
     for (; *word != '\0'; word++) {
         if (!take(s, *word))
-            return fail(s, "a value must begin here");
+            return fail(s, "a value is missing here");
     }
     return true;
 }
@@ -194,15 +194,15 @@ static bool scan_items(struct scan *s, char close, bool keys)
                 return false;
             skip_space(s);
             if (!take(s, ':'))
-                return fail(s, "a ':' must stand here");
+                return fail(s, "a ':' is missing here");
             skip_space(s);
         }
         if (!scan_value(s))
             return false;
         skip_space(s);
     } while (take(s, ','));
-    return take(s, close) || fail(s, keys ? "a ',' or '}' must stand here"
-                                          : "a ',' or ']' must stand here");
+    return take(s, close) || fail(s, keys ? "a ',' or '}' is missing here"
+                                          : "a ',' or ']' is missing here");
 }
 
 static bool scan_value(struct scan *s)
@@ -226,7 +226,7 @@ static bool scan_value(struct scan *s)
     default:
         ok = peek(s) == '-' || (peek(s) >= '0' && peek(s) <= '9')
                  ? scan_number(s)
-                 : fail(s, "a value must begin here");
+                 : fail(s, "a value is missing here");
     }
     s->depth--;
     return ok;
@@ -238,11 +238,12 @@ static bool scan_all(struct scan *s)
     if (s->at == s->end)
         return fail(s, "there is nothing in it");
     if (s->end - s->at >= 3 && !memcmp(s->at, "\xef\xbb\xbf", 3))
-        return fail(s, "a byte order mark stands before the JSON");
+        return fail(s, "a byte order mark (BOM) is before the JSON");
     if (!scan_value(s))
         return false;
     skip_space(s);
-    return s->at == s->end || fail(s, "something stands behind the value");
+    return s->at == s->end ||
+           fail(s, "there is more behind the end of the value");
 }
 
 /* The offence in the tree below `node`, or NULL; *marks is its mark. */

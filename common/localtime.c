@@ -126,14 +126,15 @@ static bool digits(const char **s, int n, int *v)
     return true;
 }
 
-/* "YYYY-MM-DD": *day, and *s behind it. NULL or a sentence. */
-static const char *read_date(const char **s, int64_t *day)
+/* "YYYY-MM-DD": *day, and *s behind it. NULL or a sentence: `form` where it
+ * doesn't look like a date. */
+static const char *read_date(const char **s, int64_t *day, const char *form)
 {
     int y, m, d;
 
     if (!digits(s, 4, &y) || *(*s)++ != '-' || !digits(s, 2, &m) ||
         *(*s)++ != '-' || !digits(s, 2, &d))
-        return "not a date like 2026-11-23";
+        return form;
     if (y < 1 || m < 1 || m > 12 || d < 1 || d > timestamp_month_days(y, m))
         return "this date doesn't exist";
     *day = timestamp_days(y, m, d);
@@ -167,7 +168,7 @@ static const char *read_zone(const char *s, int *offset)
     if (!strcmp(s, "Z"))
         return NULL;
     if (*s != '+' && *s != '-')
-        return "something stands behind the time; a zone is Z or +09:00";
+        return "there is more behind the time; a zone is Z or +09:00";
     s++;
     if (!digits(&s, 2, &h) || *s++ != ':' || !digits(&s, 2, &m) || *s ||
         h > 23 || m > 59)
@@ -178,26 +179,29 @@ static const char *read_zone(const char *s, int *offset)
 
 static const char *parse(const char *s, bool date_alone, int64_t *t)
 {
+    const char *form = date_alone ? "not a date like 2026-11-23 or a time like "
+                                    "2026-11-23T09:00"
+                                  : "not a time like 2026-11-23T09:00";
     const char *why;
     int64_t day;
     int second, offset;
 
-    if ((why = read_date(&s, &day)))
+    if ((why = read_date(&s, &day, form)))
         return why;
     if (!*s && date_alone) {
         *t = local_day_start(day);
         return NULL;
     }
     if (*s != 'T' && *s != ' ')
-        return "not a time like 2026-11-23T09:00";
+        return form;
     s++;
     if ((why = read_clock(&s, &second)))
         return why;
     *t = day * DAY + second;
     if (!*s)
         return from_wall(*t, t) ? NULL
-                                : "clocks skip this local time (they go "
-                                  "forward then)";
+                                : "this local time doesn't exist: clocks skip "
+                                  "it (they go forward then)";
     if ((why = read_zone(s, &offset)))
         return why;
     *t -= offset;
@@ -218,8 +222,10 @@ int local_parse_from(const char *text, int64_t *t, const char **why)
 
 int local_parse_date(const char *text, int64_t *day, const char **why)
 {
-    *why = read_date(&text, day);
+    static const char form[] = "not a date like 2026-11-23";
+
+    *why = read_date(&text, day, form);
     if (!*why && *text)
-        *why = "something stands behind the date";
+        *why = form;
     return *why ? -EINVAL : 0;
 }

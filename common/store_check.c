@@ -25,7 +25,6 @@
 #include <unistd.h>
 
 #define LINE_LEAST 64 /* bytes: no change has a shorter line */
-#define HEAD_LEAST 24 /* bytes that the heads of all files have in common */
 
 /* A look at a file under way. */
 struct survey {
@@ -234,8 +233,8 @@ static int probe_line(const struct journal_line *line, void *arg)
     if (line->fault == NULL)
         return FOUND;
     p->bad = p->bad || !line->torn;
-    if (line->at == 0 && line->kept >= HEAD_LEAST)
-        p->like = journal_line_newborn(line->text, HEAD_LEAST);
+    if (line->at == 0)
+        p->like = journal_line_front(line->text, line->kept);
     if (!line->foreign)
         return 0;
     (void)snprintf(what, sizeof what, "line 1: %s", line->fault);
@@ -258,8 +257,8 @@ static int begin(struct survey *s)
     err = journal_scan(s->fd, probe_line, &probe);
     if (err == 0 && probe.bad)
         err = say_why(s->opts, -EBADMSG,
-                      probe.like ? "not one line of it is whole (has an "
-                                   "editor changed the ends of its lines?)"
+                      probe.like ? "not one line of it is whole (did an "
+                                   "editor change the ends of its lines?)"
                                  : "it isn't a timetable's data file");
     return err == FOUND ? 0 : err;
 }

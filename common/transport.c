@@ -107,6 +107,10 @@ static int explain(const struct tp_opts *o, int err)
         return tp_why(o, err,
                       "this machine has no descriptor left; raise "
                       "/proc/sys/fs/file-max");
+    if (err == -ENOSPC)
+        return tp_why(o, err,
+                      "the disk of the runtime folder is full; make room, or "
+                      "set XDG_RUNTIME_DIR to a folder elsewhere");
     return err;
 }
 

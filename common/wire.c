@@ -51,9 +51,10 @@ static const char *const sentences[WIRE_STATUS_END] = {
     [WIRE_NOT_FOUND] = "not found",
     [WIRE_CHANGED] = "the event has been changed meanwhile",
     [WIRE_BAD_TOKEN] = "this token was used for another change",
-    [WIRE_NO_SPACE] = "disk or memory is full: nothing was changed",
-    [WIRE_READ_ONLY] = "the journal failed: no more changes, and this one may "
-                       "or may not last",
+    [WIRE_NO_SPACE] = "the disk or the memory is full; nothing was changed",
+    [WIRE_READ_ONLY] =
+        "the data file failed: no more changes, and this one may "
+        "or may not last",
     [WIRE_TOO_BIG] = "the reply doesn't fit into one message",
 };
 

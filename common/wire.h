@@ -87,7 +87,7 @@ enum wire_status {
     WIRE_CHANGED = 7,     /* the event's rev isn't the one given */
     WIRE_BAD_TOKEN = 8,   /* the token was used for another change */
     WIRE_NO_SPACE = 9,    /* disk or memory full: nothing changed */
-    WIRE_READ_ONLY = 10,  /* the journal failed: no more changes; the change
+    WIRE_READ_ONLY = 10,  /* the data file failed: no more changes; the change
                              asked for may or may not last */
     WIRE_TOO_BIG = 11,    /* the reply doesn't fit into one message */
     WIRE_STATUS_END

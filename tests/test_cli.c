@@ -34,6 +34,10 @@
 #define ARGS_MAX 24
 #define LIMIT_MS 15000 /* one command may take this long */
 
+/* The times of an event. */
+#define T1 "2026-01-01T00:00Z"
+#define T2 "2026-01-01T01:00Z"
+
 static char binary[4096]; /* absolute */
 
 /* ---- running a command -------------------------------------------------- */
@@ -525,8 +529,8 @@ static void test_server_lost(const void *transport)
         REQUIRE(waitpid(pid, NULL, WNOHANG) == 0);
     EXPECT_INT(-1, end(&s, SIGKILL));
     collect(pid, out, err);
-    expect_refusal(75, "EPIPE the server left, or dropped us, before it "
-                       "answered");
+    expect_refusal(75, "EPIPE the server ended, or closed this connection, "
+                       "before it answered");
     EXPECT_INT(0, run("clean", NULL));
 }
 
@@ -539,49 +543,74 @@ static void test_usage(const void *arg)
     } bad[] = {
         {{NULL}, "no command given"},
         {{"frobnicate"}, "no command 'frobnicate'"},
-        {{"-t", "carrier-pigeon", "list"}, "no transport 'carrier-pigeon'"},
+        {{"-t", "carrier-pigeon", "list"},
+         "no transport 'carrier-pigeon'; it must be pipe, fifo, mqueue, shm or "
+         "socket\n"},
         {{"-t", "", "list"}, "no transport ''"},
         {{"-t", "socket,fifo", "list"}, "no transport 'socket,fifo'"},
-        {{"-t", "socket,nope", "serve"}, "no transport 'socket,nope'"},
-        {{"-t", "socket,", "serve"}, "no transport 'socket,'"},
+        {{"-t", "socket,nope", "serve"}, "no transport 'nope'; it must be"},
+        {{"-t", "nope,socket", "serve"}, "no transport 'nope'; it must be"},
+        {{"-t", "list"}, "no transport 'list'; it must be pipe, fifo"},
+        {{"-t", "socket,", "serve"}, "no transport ''"},
         {{"-t", "pipe", "serve"}, "a pipe has no name"},
         {{"-t", "socket,pipe", "serve"}, "a pipe has no name"},
-        {{"-n", "a/b", "list"}, "an instance name has"},
+        {{"-n", "a/b", "list"}, "--name 'a/b': an instance name has"},
         {{"-n", "", "list"}, "an instance name has"},
-        {{"-w", "sleepily", "list"}, "block, spin or adapt"},
+        {{"-w", "sleepily", "list"},
+         "--wait 'sleepily': must be block, spin or adapt"},
         {{"--timeout", "0", "list"}, "--timeout '0'"},
         {{"--timeout", "-5", "list"}, "--timeout '-5'"},
-        {{"--timeout", "1x", "list"}, "--timeout '1x'"},
-        {{"--timeout", "99999999999999999999", "list"}, "--timeout"},
+        {{"--timeout", "1x", "list"},
+         "--timeout '1x': not a whole number from 1 to 86400000\n"},
+        {{"--timeout", "99999999999999999999", "list"},
+         "--timeout '99999999999999999999': too large; at most 86400000\n"},
         {{"--timeout"}, "'--timeout' needs a value"},
-        {{"list", "-t"}, "'-t' needs a value"},
-        {{"--frob", "list"}, "no such option: '--frob'"},
-        {{"list", "-xq"}, "no such option: '-x'"},
-        {{"list", "--json", "-Jq"}, "no such option: '-J'"},
-        {{"ping", "-zc", "3"}, "no such option: '-z'"},
+        {{"list", "-t"},
+         "'-t' needs a value: pipe, fifo, mqueue, shm or socket\n"},
+        {{"--frob", "list"}, "no option '--frob'; see: ipclab --help\n"},
+        {{"list", "--frob"}, "no option '--frob'; see: ipclab list --help\n"},
+        {{"list", "-xq"}, "no option '-x'"},
+        {{"list", "--json", "-Jq"}, "no option '-J'"},
+        {{"ping", "-zc", "3"}, "no option '-z'"},
+        {{"add", "-x", T1, T2},
+         "no option '-x'; see: ipclab add --help (type -- before a title"},
         {{"ping", "-hc"}, "'-c' needs a value"},
-        {{"list", "--json=x"}, "no such option: '--json=x'"},
-        {{"list", "--data", ""}, "--data '': it names no file"},
-        {{"list", "--title", "x"}, "list takes no option --title"},
-        {{"list", "x"}, "usage: ipclab list"},
-        {{"add", "x"}, "usage: ipclab add TITLE START END"},
-        {{"get"}, "usage: ipclab get ID"},
-        {{"get", "one"}, "'one' isn't an event's id"},
-        {{"get", "0"}, "'0' isn't an event's id"},
+        {{"list", "--json=x"}, "'--json' takes no value, but has one"},
+        {{"list", "--data", ""}, "--data '': must be a file's name"},
+        {{"list", "--title", "x"},
+         "list takes no option --title; see: ipclab list --help\n"},
+        {{"clean", "--data", "x"}, "clean takes no option --data"},
+        {{"demo", "--data", "x"}, "demo takes no option --data"},
+        {{"check", "x", "--data", "y"}, "check takes no option --data"},
+        {{"transports", "-t", "shm"}, "transports takes no option --trans"},
+        {{"list", "x"}, "'x' is one argument too many; usage: ipclab list\n"},
+        {{"add"},
+         "missing TITLE START END; usage: ipclab add TITLE START END\n"},
+        {{"add", "x", T1}, "missing END; usage: ipclab add TITLE START END\n"},
+        {{"add", "IPC", "lecture", T1, T2},
+         "'" T2 "' is one argument too many; usage: ipclab add TITLE START END "
+         "(text with spaces needs quotes)\n"},
+        {{"get"}, "missing ID; usage: ipclab get ID\n"},
+        {{"get", "one"}, "event id 'one': not a whole number from 1 to "},
+        {{"get", "0"}, "event id '0': not a whole number from 1 to "},
         {{"get", "-c"}, "'-c' needs a value"},
-        {{"get", "--", "-1"}, "'-1' isn't an event's id"},
-        {{"get", "99999999999"}, "isn't an event's id"},
+        {{"get", "--", "-1"}, "event id '-1': not a whole number"},
+        {{"get", "16777217"},
+         "event id '16777217': too large; at most 16777216"},
+        {{"get", "99999999999999999999"}, "': too large; at most 16777216\n"},
         {{"update", "1"}, "nothing to change"},
         {{"remove", "1", "--token", "xyz"}, "--token 'xyz'"},
-        {{"remove", "1", "--token", "0"}, "--token '0'"},
+        {{"remove", "1", "--token", "0"},
+         "--token '0': must be 1 to 16 hexadecimal digits"},
         {{"remove", "1", "--rev", "x"}, "--rev 'x'"},
-        {{"serve", "--durability", "maybe"}, "it is sync or none"},
-        {{"ping", "-c", "0"}, "--count '0'"},
-        {{"check"}, "usage: ipclab check FILE"},
+        {{"serve", "--durability", "maybe"}, "must be sync or none"},
+        {{"ping", "-c", "0"},
+         "--count '0': not a whole number from 1 to 1000000"},
+        {{"check"}, "missing FILE; usage: ipclab check FILE"},
         {{"check", "x", "y"}, "usage: ipclab check FILE"},
         {{"check", "x", "-o", "y"}, "check takes no option --output"},
         {{"repair", "x", "-o"}, "'-o' needs a value"},
-        {{"repair", "x", "--output", ""}, "--output '': it names no file"},
+        {{"repair", "x", "--output", ""}, "--output '': must be a file's name"},
     };
     char path[256];
 
@@ -629,7 +658,7 @@ static void test_help(const void *arg)
     static const char *const commands[] = {
         "serve", "add",    "get",        "update", "remove",    "list",
         "week",  "import", "export",     "ping",   "conflicts", "stats",
-        "clean", "demo",   "transports", "check",  "repair",
+        "clean", "demo",   "transports", "check",  "repair",    "web",
     };
 
     (void)arg;
@@ -650,6 +679,15 @@ static void test_help(const void *arg)
     }
     EXPECT_INT(0, run("help", "week", NULL));
     EXPECT(!strncmp(last.out, "Usage: ipclab week", 18));
+    EXPECT_INT(0, run("help", "help", NULL));
+    EXPECT(!strncmp(last.out, "Usage: ipclab [options]", 23));
+    /* It names the options that a command takes, and no others. */
+    EXPECT_INT(0, run("help", "demo", NULL));
+    EXPECT(strstr(last.out, "  --timeout MS ") && !strstr(last.out, "--data"));
+    EXPECT_INT(0, run("help", "check", NULL));
+    EXPECT(!strstr(last.out, "ptions"));
+    EXPECT_INT(0, run("help", "clean", NULL));
+    EXPECT(strstr(last.out, "-n, --name") && !strstr(last.out, "Common"));
     EXPECT_INT(0, run("--version", NULL));
     EXPECT_STR("ipclab 0.1.0\n", last.out);
 }
@@ -703,8 +741,9 @@ static void test_json(const void *arg)
 /* Output that can't be written is an error, not a success. */
 static void test_full_output(const void *arg)
 {
-    static const char *const commands[] = {"export -", "list", "week",
-                                           "transports", "--help"};
+    static const char *const commands[] = {"-t pipe export -", "-t pipe list",
+                                           "-t pipe week", "transports",
+                                           "--help"};
 
     (void)arg;
     EXPECT_INT(0, run("-t", "pipe", "add", "x", "2026-01-01T00:00Z",
@@ -713,7 +752,7 @@ static void test_full_output(const void *arg)
         char line[5000];
         int status;
 
-        snprintf(line, sizeof line, "'%s' -t pipe %s >/dev/full 2>&1", binary,
+        snprintf(line, sizeof line, "'%s' %s >/dev/full 2>&1", binary,
                  commands[i]);
         status = system(line);
         EXPECT(WIFEXITED(status));
@@ -750,9 +789,6 @@ static void test_week(const void *arg)
 
 /* ---- bad input ---------------------------------------------------------- */
 
-#define T1 "2026-01-01T00:00Z"
-#define T2 "2026-01-01T01:00Z"
-
 static void test_bad_data(const void *arg)
 {
     static char over_long[257];
@@ -772,8 +808,15 @@ static void test_bad_data(const void *arg)
         {"x", "2026-02-30T00:00Z", T2, "this date doesn't exist"},
         {"x", T1, "2026-02-29T00:00Z", "this date doesn't exist"},
         {"x", "2026-01-01T25:00", T2, "this time of day doesn't exist"},
-        {"x", "soon", T2, "cannot read the time 'soon'"},
-        {"x", "2026-03-29T02:30", "2026-03-29T05:00", "clocks skip this"},
+        {"x", "soon", T2,
+         "cannot read the time 'soon': not a time like 2026-11-23T09:00\n"},
+        {"x", "9:00", T2, "'9:00': not a time like 2026-11-23T09:00\n"},
+        {"x", "2026-01-01", T2, ": not a time like 2026-11-23T09:00\n"},
+        {"x", "2026-01-01T9:00", T2, ": not a time like 2026-11-23T09:00\n"},
+        {"x", "2026-01-01T09:00:0", T2, "like 2026-11-23T09:00:00\n"},
+        {"x", "2026-01-01T09:00 KST", T2, "a zone is Z or +09:00\n"},
+        {"x", "2026-01-01T09:00+9", T2, "not a zone like Z or +09:00\n"},
+        {"x", "2026-03-29T02:30", "2026-03-29T05:00", "clocks skip it"},
         {"x", T1, "9999-12-31T23:59:59-01:00", "years are 0001 to 9999"},
     };
     struct server s = serve("serve", NULL);
@@ -792,6 +835,13 @@ static void test_bad_data(const void *arg)
     expect_refusal(65, "the title is empty");
     run("list", "--from", "2026-13-01", NULL);
     expect_refusal(65, "this date doesn't exist");
+    run("list", "--from", "today", NULL);
+    expect_refusal(65, "--from 'today': not a date like 2026-11-23 or a time "
+                       "like 2026-11-23T09:00\n");
+    run("week", "today", NULL);
+    expect_refusal(65, "the date 'today': not a date like 2026-11-23\n");
+    run("week", "2026-01-01T00:00", NULL);
+    expect_refusal(65, ": not a date like 2026-11-23\n");
     run("list", "--from", "2026-02-01", "--to", "2026-01-01", NULL);
     expect_refusal(65, "--to isn't after --from");
     EXPECT_INT(0, run("stats", "--json", NULL)); /* nothing has changed */
@@ -893,6 +943,10 @@ static void test_import_bad(const void *arg)
     expect_refusal(74, "EISDIR");
     EXPECT_INT(0, run("-t", "pipe", "list", NULL));
     EXPECT_STR("", last.out);
+    run("-t", "pipe", "import", path_of("data/ipclab/default.jsonl", path),
+        NULL);
+    expect_refusal(65, "it is a data file of ipclab, not a list of events; to "
+                       "make one of it: ipclab --data FILE -t pipe export ");
     write_file("good.json", "[" OK "]", strlen("[" OK "]"), path);
     {
         char *argv[] = {(char *)"ipclab", (char *)"-t", (char *)"pipe",
@@ -930,14 +984,16 @@ static void test_data_file(const void *arg)
     memcpy(strstr(before, "\"id\":2") + 5, "7", 1); /* damage in the middle */
     write_file("y.jsonl", before, len, path);
     run("--data", path, "serve", NULL);
-    expect_refusal(65, "line 3");
+    expect_refusal(65,
+                   "EBADMSG line 3: damaged (its checksum is wrong); to see "
+                   "all damage: ipclab check /");
     after = read_file(path, &n);
     EXPECT_INT((long long)len, (long long)n);
     EXPECT_BYTES(before, after, len);
     free(before);
     free(after);
     run("--data", "/no/such/folder/x.jsonl", "-t", "pipe", "list", NULL);
-    expect_refusal(73, "no such folder");
+    expect_refusal(73, "its folder doesn't exist");
 }
 
 /* ---- damaged data files ------------------------------------------------- */
@@ -974,7 +1030,7 @@ static void expect_file(const char *path, const char *bytes, size_t len)
 
 static void test_check(const void *arg)
 {
-    char path[256], line[300], *good;
+    char path[256], line[700], *good;
     size_t len;
 
     (void)arg;
@@ -987,7 +1043,7 @@ static void test_check(const void *arg)
     write_file("y.jsonl", good, len - 20, path);
     run("check", path, NULL);
     expect_said(65, "line 4: unfinished, as a crash leaves it",
-                "ends in an unfinished line; nothing that was acknowledged");
+                "ends in an unfinished line; no change that was confirmed");
     expect_file(path, good, len - 20);
     EXPECT_INT(0, run("--data", path, "-t", "pipe", "list", NULL));
     EXPECT(strstr(last.err, "line 4: ") != NULL); /* a note */
@@ -995,8 +1051,10 @@ static void test_check(const void *arg)
     memcpy(strstr(good, "\"id\":2") + 5, "7", 1);
     write_file("y.jsonl", good, len, path);
     run("check", path, NULL);
-    expect_said(65, "line 3: damaged (its checksum is wrong)\n",
-                "is damaged; 'ipclab repair FILE' copies what is good");
+    snprintf(line, sizeof line,
+             "'%s' is damaged; to copy what is good: ipclab repair %s\n", path,
+             path);
+    expect_said(65, "line 3: damaged (its checksum is wrong)\n", line);
     EXPECT(strstr(last.out, ": 2 events, 2 changes, ") != NULL);
     expect_file(path, good, len);
     run("check", write_file("a", "a letter\n", 9, path), NULL);
@@ -1008,6 +1066,38 @@ static void test_check(const void *arg)
     free(good);
 }
 
+/* What it says can be typed, whatever the file is called. */
+static void test_check_names(const void *arg)
+{
+    static const char *const names[] = {"with space", "it's", "-o", "$HOME;ls",
+                                        "시간표"};
+    char path[256], line[6000];
+
+    (void)arg;
+    REQUIRE_INT(0, chdir(harness_dir()));
+    for (size_t i = 0; i < LEN(names); i++) {
+        char *good, *hint;
+        size_t len;
+
+        good = make_data("y.jsonl", path, &len);
+        memcpy(strstr(good, "\"id\":2") + 5, "7", 1);
+        write_file(names[i], good, len, path);
+        free(good);
+        run("check", "--", names[i], NULL);
+        expect_said(65, "line 3: damaged",
+                    " is damaged; to copy what is good: "
+                    "ipclab repair ");
+        hint = strstr(last.err, " repair ");
+        REQUIRE(hint != NULL);
+        snprintf(line, sizeof line, "'%s'%s", binary, hint);
+        line[strcspn(line, "\n")] = '\0';
+        strncat(line, " >out 2>&1", sizeof line - strlen(line) - 1);
+        EXPECT_INT(65, WEXITSTATUS(system(line)));
+        snprintf(line, sizeof line, "./%s.repaired", names[i]);
+        EXPECT_INT(0, run("check", line, NULL));
+    }
+}
+
 static void test_repair(const void *arg)
 {
     char path[256], copy[256], *good;
@@ -1017,7 +1107,7 @@ static void test_repair(const void *arg)
     good = make_data("y.jsonl", path, &len);
     path_of("copy", copy);
     EXPECT_INT(0, run("repair", path, "-o", copy, NULL));
-    EXPECT(strstr(last.err, "nothing was wrong") != NULL);
+    EXPECT(strstr(last.err, "no damage in '") != NULL);
     expect_file(copy, good, len);
     run("repair", path, "-o", copy, NULL);
     expect_refusal(73, "EEXIST it is there already");
@@ -1026,7 +1116,7 @@ static void test_repair(const void *arg)
     run("repair", path, NULL);
     expect_said(65,
                 "line 3: damaged (its checksum is wrong)\n         dropped,",
-                "the copy lacks what is named above");
+                "ipclab: 1 change may be lost: in the copy, an event may");
     EXPECT(strstr(last.out, "{\"op\":\"add\",\"id\":7,") != NULL);
     expect_file(path, good, len);
     path_of("y.jsonl.repaired", copy);
@@ -1037,6 +1127,11 @@ static void test_repair(const void *arg)
     EXPECT_STR("", last.err);
     EXPECT_INT(0, run("--data", copy, "-t", "pipe", "add", "x", T1, T2, NULL));
     EXPECT(atoi(last.out) > 3);
+    good[0] = '['; /* the head: no change is in it */
+    memcpy(strstr(good, "\"id\":7") + 5, "2", 1);
+    write_file("head.jsonl", good, len, path);
+    run("repair", path, NULL);
+    expect_said(65, "line 1: ", "the copy has every change of '");
     run("repair", "/no/such/file", NULL);
     expect_refusal(74, "cannot read '/no/such/file': ENOENT");
     run("repair", path, "-o", "/no/such/folder/x", NULL);
@@ -1054,7 +1149,7 @@ static void test_check_in_use(const void *arg)
     path_of("data/ipclab/default.jsonl", path);
     EXPECT_INT(0, run("add", "x", T1, T2, NULL));
     EXPECT_INT(0, run("check", path, NULL));
-    snprintf(text, sizeof text, "in use by pid %ld: looked at as it is\n",
+    snprintf(text, sizeof text, "in use by pid %ld: checked as it is now\n",
              (long)s.pid);
     EXPECT(strstr(last.out, text) && strstr(last.out, "no damage"));
     run("repair", path, NULL);
@@ -1084,7 +1179,7 @@ static void test_replaced(const void *arg)
     }
     expect_file(path, "mine\n", 5);
     EXPECT_INT(74, end(&s, SIGTERM));
-    EXPECT(strstr(last.err, "it had to refuse changes: the data file was"));
+    EXPECT(strstr(last.err, "the server refused changes: the data file was"));
 }
 
 /* A start that fails leaves no data file that wasn't there. */
@@ -1166,7 +1261,7 @@ static void test_export_whole(const void *arg)
     limit_files(20);
     run("-t", "pipe", "export", path, NULL);
     limit_files(RLIM_INFINITY);
-    expect_refusal(74, "cannot write");
+    expect_refusal(74, "; no file was changed\n");
     text = read_file(path, &n);
     EXPECT_STR("old", text);
     free(text);
@@ -1183,24 +1278,96 @@ static void test_export_whole(const void *arg)
     expect_refusal(73, "EISDIR");
 }
 
-static void test_in_use(const void *arg)
+/* Of all files one is never replaced: a timetable. */
+static void test_export_data(const void *arg)
 {
-    struct server s = serve("serve", NULL);
-    char pid[32], other[256];
+    char path[256], link[256], *before;
+    size_t len;
 
     (void)arg;
-    snprintf(pid, sizeof pid, "pid %ld", (long)s.pid);
+    before = make_data("y.jsonl", path, &len);
+    REQUIRE_INT(0, symlink(path, path_of("link", link)));
+    run("-t", "pipe", "export", path, NULL);
+    expect_refusal(73, "it is a data file of ipclab; export to another name");
+    run("-t", "pipe", "export", link, NULL);
+    expect_refusal(73, "it is a data file of ipclab; export to another name");
+    expect_file(path, before, len);
+    free(before);
+    write_file("empty", "", 0, path);
+    EXPECT_INT(0, run("-t", "pipe", "export", path, NULL));
+}
+
+/* Who has it, and what to do. */
+static void test_in_use(const void *arg)
+{
+    struct server s = serve("serve", "-t", "fifo,shm", NULL);
+    char pid[64], hint[256], other[256];
+
+    (void)arg;
+    snprintf(pid, sizeof pid, "EBUSY pid %ld holds the data file\n",
+             (long)s.pid);
+    snprintf(hint, sizeof hint,
+             "it is the server of 'default'; use it with -t and one of: fifo, "
+             "shm; or end it with: kill %ld\n",
+             (long)s.pid);
     path_of("data/ipclab/default.jsonl", other);
     run("serve", "-n", "other", "--data", other, "--timeout", "100", NULL);
     expect_refusal(75, pid);
+    expect_refusal(75, "only one process at a time can have a data file");
+    run("serve", "--timeout", "100", NULL);
+    expect_refusal(75, pid);
+    expect_refusal(75, hint);
     run("list", "-t", "pipe", "--timeout", "100", NULL);
     expect_refusal(75, pid);
+    expect_refusal(75, hint);
     path_of("z.jsonl", other);
     run("serve", "--data", other, NULL); /* the names are taken */
-    expect_refusal(73, "EADDRINUSE");
-    EXPECT_INT(0, run("add", "x", T1, T2, NULL)); /* the first one is well */
+    snprintf(
+        hint, sizeof hint,
+        "cannot serve over fifo 'default': EADDRINUSE pid %ld serves under "
+        "this name; choose another one with -n, or end that server with: "
+        "kill %ld\n",
+        (long)s.pid, (long)s.pid);
+    expect_refusal(73, hint);
+    run("serve", "--data", other, "-t", "mqueue,shm", NULL); /* one of them */
+    expect_refusal(73, "cannot serve over shm 'default': EADDRINUSE pid ");
+    EXPECT_INT(0, run("add", "-t", "shm", "x", T1, T2, NULL)); /* it is well */
     EXPECT_INT(0, end(&s, SIGTERM));
     EXPECT_INT(0, run("list", "-t", "pipe", NULL));
+}
+
+/* --data beside a server that runs: its own file, or a refusal. */
+static void test_data_asked(const void *transport)
+{
+    char path[256], link[256], other[256], text[700];
+    struct server s;
+    size_t len;
+
+    path_of("my data", path);
+    s = serve("serve", "--data", path, NULL);
+    REQUIRE_INT(0, symlink(path, path_of("link", link)));
+    free(make_data("y.jsonl", other, &len));
+    EXPECT_INT(0,
+               run("-t", transport, "--data", path, "add", "x", T1, T2, NULL));
+    EXPECT_INT(0, run("-t", transport, "list", "--data", link, NULL));
+    snprintf(text, sizeof text,
+             "--data '%s': the server of 'default', pid %ld, has the data file "
+             "'%s'; leave out --data, or choose another server with -n\n",
+             other, (long)s.pid, path);
+    run("-t", transport, "add", "x", T1, T2, "--data", other, NULL);
+    expect_refusal(64, text);
+    path_of("none", other);
+    run("-t", transport, "ping", "--data", other, NULL);
+    expect_refusal(64, "': the server of 'default', pid ");
+    EXPECT(access(other, F_OK) < 0);
+    EXPECT_INT(0, run("-t", "pipe", "list", "--data", other, NULL));
+    EXPECT_INT(0, run("-t", transport, "list", NULL));
+    EXPECT(strstr(last.out, "    1  ") && !strstr(last.out, "    2  "));
+    EXPECT_INT(0, end(&s, SIGTERM));
+    run("-t", transport, "list", "--data", path, NULL);
+    snprintf(text, sizeof text, "start it with: ipclab --data '%s' serve\n",
+             path);
+    expect_refusal(69, text);
 }
 
 /* A command over a pipe waits for a server that is about to leave. */
@@ -1352,6 +1519,9 @@ static void test_clean(const void *arg)
     s = serve("serve", NULL);
     EXPECT_INT(-1, end(&s, SIGKILL));
     live = serve("-n", "live", "-t", "socket", "serve", NULL);
+    EXPECT_INT(0, run("clean", "-n", "live", NULL)); /* and no other's */
+    EXPECT(!strncmp(last.out, "in use   socket  'live' by pid ", 31));
+    EXPECT(!strstr(last.out, "default"));
     EXPECT_INT(0, run("clean", "-t", "fifo", NULL));
     EXPECT_STR("removed  fifo    'default'\n", last.out);
     EXPECT_INT(0, run("clean", NULL));
@@ -1370,26 +1540,61 @@ static void test_clean(const void *arg)
     EXPECT_INT(0, end(&live, SIGTERM));
 }
 
+/* A server that has its name and isn't ready yet, or not any more. */
+static void test_clean_race(const void *arg)
+{
+    struct flock server = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1};
+    char path[256];
+    int fd;
+
+    (void)arg;
+    setenv("TMPDIR", harness_dir(), 1); /* here are no tours */
+    REQUIRE_INT(0, mkdir(path_of("run/ipclab", path), 0700));
+    fd = open(path_of("run/ipclab/x.socket.lock", path),
+              O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    REQUIRE(fd >= 0);
+    REQUIRE_INT(0, fcntl(fd, F_OFD_SETLK, &server));
+    EXPECT_INT(0, run("clean", NULL));
+    EXPECT_STR("in use   socket  'x' by a server that just starts or ends: "
+               "left alone\n",
+               last.out);
+    run("-n", "y", "list", NULL); /* nobody can be asked yet */
+    expect_refusal(69, "ENOENT nobody serves here; start it with");
+    close(fd);
+    EXPECT_INT(0, run("clean", NULL));
+    EXPECT_STR("removed  socket  'x'\n", last.out);
+}
+
 static void test_some_transports(const void *arg)
 {
     struct server s = serve("serve", "-t", "fifo,shm", NULL);
-
-    char pid[64];
+    struct server two = serve("-n", "two", "serve", "-t", "mqueue", NULL);
+    char text[256];
 
     (void)arg;
     EXPECT_INT(0, run("-t", "fifo", "add", "x", T1, T2, NULL));
     EXPECT_INT(0, run("-t", "shm", "list", NULL));
     EXPECT(strstr(last.out, "  x\n"));
     run("-t", "socket", "list", NULL);
-    snprintf(pid, sizeof pid, "pid %ld, serves", (long)s.pid);
-    expect_refusal(69, pid);
-    expect_refusal(69, "cannot open socket 'default': ENOENT its server, ");
-    expect_refusal(69, " over other transports: fifo shm\n");
+    snprintf(text, sizeof text,
+             "cannot open socket 'default': ENOENT the server of 'default', "
+             "pid %ld, doesn't serve over socket; use -t with one of: fifo, "
+             "shm\n",
+             (long)s.pid);
+    expect_refusal(69, text);
     run("-n", "two", "-t", "fifo", "list", NULL);
-    expect_refusal(69, "nobody serves here");
+    snprintf(text, sizeof text,
+             "the server of 'two', pid %ld, doesn't serve over fifo; use -t "
+             "with one of: mqueue\n",
+             (long)two.pid);
+    expect_refusal(69, text);
+    run("-n", "tow", "-t", "fifo", "list", NULL);
+    expect_refusal(69, "ENOENT nobody serves here, but under other names (-n): "
+                       "default, two; start it with: ipclab -n tow serve\n");
+    EXPECT_INT(0, end(&two, SIGTERM));
     EXPECT_INT(0, end(&s, SIGTERM));
     run("-t", "socket", "list", NULL);
-    expect_refusal(69, "nobody serves here");
+    expect_refusal(69, "nobody serves here; start");
 }
 
 /* Its private folder is made in the case's own, so that it can be looked for.
@@ -1490,6 +1695,24 @@ static void test_demo_interrupted(const void *arg)
     EXPECT_INT(0, demo_folders(&names));
 }
 
+/* What nohup ignores stays ignored, in the tour and in its server. */
+static void test_demo_nohup(const void *arg)
+{
+    struct sigaction ignore = {.sa_handler = SIG_IGN}, before;
+    int out, err;
+    pid_t pid;
+
+    (void)arg;
+    REQUIRE_INT(0, sigaction(SIGHUP, &ignore, &before));
+    pid = start_demo(&out, &err);
+    REQUIRE_INT(0, sigaction(SIGHUP, &before, NULL));
+    kill(pid, SIGHUP);
+    collect(pid, out, err);
+    EXPECT_INT(0, last.code);
+    EXPECT(strstr(last.out, "it has ended and removed its names"));
+    EXPECT_STR("", last.err);
+}
+
 /* Killed, it can't; but its server notices, and ends with all its names. */
 static void test_demo_killed(const void *arg)
 {
@@ -1530,6 +1753,7 @@ static const struct test_case cases[] = {
     NAMED("no-server", test_no_server),
     NAMED("stopped", test_stopped),
     NAMED("server-lost", test_server_lost),
+    NAMED("data-asked", test_data_asked),
     {"usage", test_usage, NULL, 0, false},
     {"pipe-waits", test_pipe_waits, NULL, 0, false},
     {"help", test_help, NULL, 0, false},
@@ -1545,12 +1769,14 @@ static const struct test_case cases[] = {
     {"data-file", test_data_file, NULL, 0, false},
     {"check", test_check, NULL, 0, false},
     {"repair", test_repair, NULL, 0, false},
+    {"check-names", test_check_names, NULL, 60, false},
     {"check-in-use", test_check_in_use, NULL, 0, false},
     {"replaced", test_replaced, NULL, 0, false},
     {"failed-start", test_failed_start, NULL, 0, false},
     {"not-a-file", test_not_a_file, NULL, 0, false},
     {"file-limit", test_file_limit, NULL, 0, false},
     {"export-whole", test_export_whole, NULL, 0, false},
+    {"export-data", test_export_data, NULL, 0, false},
     {"in-use", test_in_use, NULL, 0, false},
     {"wait-for-data", test_wait_for_data, NULL, 0, false},
     {"runtime-folder", test_runtime_folder, NULL, 0, false},
@@ -1558,10 +1784,12 @@ static const struct test_case cases[] = {
     {"signals", test_signals, NULL, 0, false},
     {"python", test_python, NULL, 0, false},
     {"clean", test_clean, NULL, 0, false},
+    {"clean-race", test_clean_race, NULL, 0, false},
     {"some-transports", test_some_transports, NULL, 0, false},
     {"demo", test_demo, NULL, 60, false},
     {"demo-elsewhere", test_demo_elsewhere, NULL, 60, false},
     {"demo-interrupted", test_demo_interrupted, NULL, 60, false},
+    {"demo-nohup", test_demo_nohup, NULL, 60, false},
     {"demo-killed", test_demo_killed, NULL, 60, false},
 };
 

@@ -696,7 +696,7 @@ static void test_foreign_lock(const void *arg)
         spill(notes[i], strlen(notes[i]));
         set_path("j");
         EXPECT_INT(-EEXIST, try_open());
-        EXPECT(strstr(why, "j.lock', is another file's") != NULL);
+        EXPECT(strstr(why, "j.lock' is not a lock file of ipclab") != NULL);
         set_path("j.lock");
         EXPECT_INT((int)strlen(notes[i]), (int)slurp(after));
         EXPECT_STR(notes[i], after);

@@ -832,7 +832,7 @@ static void loop_sync_fails(const void *arg)
     EXPECT_INT(WIRE_ADD, f->sent[0].rp.op);
     EXPECT(f->sent[0].rp.stamps.handled != 0);
     EXPECT(f->sent[0].rp.stamps.synced == 0);
-    EXPECT_BYTES("the journal failed: no more changes, and this one may or "
+    EXPECT_BYTES("the data file failed: no more changes, and this one may or "
                  "may not last (syncing the data file failed)",
                  f->sent[0].rp.body, f->sent[0].rp.body_len);
     fake_free(f);
