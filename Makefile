@@ -82,8 +82,8 @@ LANE_2 = conformance:pipe/,fifo/,shm/,socket/ \
 FUZZED = $(addprefix tests/fuzz/fuzz_, wire server client journal json import \
          ics time frame cframe)
 SOAK = $(addprefix tests/, soak soak_client soak_look soak_run soak_server soak_watch)
-CRASH = $(addprefix tests/, crash_cell crash_check crash_run crash_step crash_stop \
-        crash_sweep crash_table)
+CRASH = $(addprefix tests/, crash_cell crash_check crash_roles crash_run crash_step \
+        crash_stop crash_sweep crash_table crash_traces)
 
 obj = $(addprefix $(BUILD)/obj/, $(addsuffix .o, $(1)))
 LIB_A = $(BUILD)/libipclab.a

@@ -10,7 +10,6 @@
 #ifndef BENCH_COUNT_H
 #define BENCH_COUNT_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>

@@ -7,6 +7,7 @@
 #include "count.h"
 
 #include <pthread.h>
+#include <stdbool.h>
 
 #define COUNT_NUMBERS 1024 /* system calls have lower numbers */
 #define COUNT_CALLS   100  /* different ones of one counter */

@@ -9,7 +9,6 @@
 #include "plan.h"
 
 #include <errno.h>
-#include <math.h>
 #include <string.h>
 
 #define SHORT_S   0.05  /* what hardly varies needs no long runs */

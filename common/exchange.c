@@ -256,19 +256,6 @@ int exchange_parse(struct exchange *x, const char *text, size_t len, char *why,
                    : bad(why, cap, "line %zu: %s", line, fault);
 }
 
-int exchange_read(struct exchange *x, FILE *in, char *why, size_t cap)
-{
-    char *text;
-    size_t len;
-    int err = exchange_load(in, &text, &len);
-
-    *x = (struct exchange){0};
-    if (err == 0)
-        err = exchange_parse(x, text, len, why, cap);
-    free(text);
-    return err;
-}
-
 void exchange_free(struct exchange *x)
 {
     if (!x)

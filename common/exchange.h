@@ -22,7 +22,7 @@
 
 struct exchange {
     struct event *events; /* in the file's order; id and rev are 0 */
-    uint64_t *tokens;     /* one for each, see exchange_read */
+    uint64_t *tokens;     /* one for each, see exchange_parse */
     size_t count;
     char note[128]; /* "" or what was left out */
     char *notes;    /* NULL or what was left out, a line each */
@@ -30,19 +30,18 @@ struct exchange {
     char *text;     /* of a calendar, this does */
 };
 
+/* The whole stream into *text, the caller's to free, also after an error: 0,
+ * -EFBIG, -ENOMEM, or what fread(3) gave. */
+int exchange_load(FILE *in, char **text, size_t *len);
+
 /*
- * Read a whole file. Each event gets a token that depends on nothing but its
- * title, start and end (and on how many equal ones stand before it): so the
+ * What such a text says. Each event gets a token that depends on nothing but
+ * its title, start and end (and on how many equal ones stand before it): so the
  * same file gives the same tokens, and a store takes it in only once.
  *   0; -EBADMSG: why[cap] is a sentence that names the line or the event;
- *   -EFBIG, -ENOMEM, or what fread(3) gave.
+ *   -ENOMEM.
  * The caller frees *x, also after an error.
  */
-int exchange_read(struct exchange *x, FILE *in, char *why, size_t cap);
-
-/* Its two halves: the whole stream into *text, the caller's to free, also after
- * an error; and what it says. */
-int exchange_load(FILE *in, char **text, size_t *len);
 int exchange_parse(struct exchange *x, const char *text, size_t len, char *why,
                    size_t cap);
 

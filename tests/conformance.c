@@ -9,7 +9,6 @@
  *
  * Reading order: world.h first (who is which process), then any case.
  */
-#define _GNU_SOURCE /* memmem, strcasestr in <string.h> */
 #include "faults.h"
 #include "slots.h"
 #include "world.h"
@@ -22,11 +21,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -770,8 +767,7 @@ static void server_killed(const struct param *p)
     world_add(&w, bereaved_client);
     world_drop(&w);
     gate_wait(&w, 0);
-    world_kill(w.server);
-    w.server = 0;
+    world_kill_server(&w);
     if (is_named(p))
         EXPECT_INT(-ENOENT, tp_cli_open(p->t, &c, &w.opts));
     world_join_clients(&w);
@@ -799,18 +795,7 @@ static void impatient_client(struct world *w, struct tp_client *c, unsigned i)
 /* A death is noticed by short waits, too. */
 static void short_waits(const struct param *p)
 {
-    struct world w = {0};
-
-    world_open(&w, p, clients(1));
-    world_serve(&w, deaf_server);
-    world_add(&w, impatient_client);
-    world_drop(&w);
-    gate_wait(&w, 0);
-    world_kill(w.server);
-    w.server = 0;
-    gate_open(&w, 1);
-    world_join_clients(&w);
-    world_sweep(&w);
+    world_run_killed(p, clients(1), deaf_server, impatient_client, 1);
 }
 
 static void hidden_client(struct world *w, struct tp_client *c, unsigned i)
@@ -854,8 +839,7 @@ static void forgotten_drop(const struct param *p)
     world_add(&w, is_named(p) ? seen_client : hidden_client);
     world_drop(&w);
     gate_wait(&w, 0);
-    world_kill(w.server);
-    w.server = 0;
+    world_kill_server(&w);
     gate_open(&w, 1);
     gate_wait(&w, 2);
     if (is_named(p))
@@ -1246,7 +1230,7 @@ static void restart(const struct param *p)
     old[1] = world_connect(&w);
     echo_once(old[1], 10, 1); /* the one message it hears */
     EXPECT_INT(0, tp_cli_send(old[1], "old", 3, LONG_MS));
-    world_kill(w.server);
+    world_kill_server(&w);
     world_open(&w, p, w.opts);
     EXPECT_INT(0, tp_cli_recv(old[1], buf, sizeof buf, 2 * LONG_MS));
     heirs(&w, old);
@@ -1369,12 +1353,9 @@ static void silent_heir(const struct param *p)
 
 static void poor_server(struct world *w)
 {
-    struct rlimit few;
     int64_t start;
 
-    getrlimit(RLIMIT_NOFILE, &few);
-    few.rlim_cur = (rlim_t)count_descriptors() + 4;
-    REQUIRE_INT(0, setrlimit(RLIMIT_NOFILE, &few));
+    soft_limit(0, RLIMIT_NOFILE, (rlim_t)count_descriptors() + 4);
     while (!world_stopped()) {
         ssize_t n;
 
@@ -1581,17 +1562,9 @@ static const struct check contract_checks[] = {
 static const struct check *const tables[] = {contract_checks, promise_checks,
                                              hostile_checks};
 
-#define CASES 2000 /* more than there are */
-#define WAITS 3
-
-static struct param params[CASES];
-static struct test_case cases[CASES];
-static char names[CASES][64];
-
-static void run_check(const void *arg)
+static void run_in_kept_folder(const void *param)
 {
-    const struct param *p = arg;
-    char why[200], path[300];
+    char path[300];
     struct tp_opts o = {0};
     int fd;
 
@@ -1602,10 +1575,7 @@ static void run_check(const void *arg)
     fd = open(path, O_WRONLY | O_CREAT, 0600);
     REQUIRE(fd >= 0);
     close(fd);
-    if (tp_probe(p->t, why, sizeof why) < 0)
-        harness_skip("%s: %s", p->t->name, why);
-    else
-        p->check(p);
+    run_check(param);
 }
 
 /* What the kernel keeps outside the runtime folder has no listing: ask for
@@ -1632,32 +1602,12 @@ static void leftovers(const struct test_case *c)
         }
 }
 
-static void add_case(struct test_suite *suite, const struct transport *t,
-                     enum tp_wait how, const struct check *check)
-{
-    static const char *const wait_names[] = {"block", "spin", "adapt"};
-    size_t n = suite->count;
-
-    if (n == CASES || (check->only && strcmp(check->only, t->name)))
-        return;
-    params[n] = (struct param){t, how, check->check};
-    snprintf(names[n], sizeof names[n], "%s/%s/%s", t->name, wait_names[how],
-             check->name);
-    cases[n] = (struct test_case){.name = names[n],
-                                  .run = run_check,
-                                  .arg = &params[n],
-                                  .seconds = check->seconds};
-    suite->count++;
-}
-
 int main(int argc, char **argv)
 {
-    struct test_suite suite = {"conformance", cases, 0, leftovers};
+    struct test_suite suite = {.name = "conformance", .leftovers = leftovers};
 
     for (size_t t = 0; tp_all[t]; t++)
-        for (int how = 0; how < WAITS; how++)
-            for (size_t k = 0; k < sizeof tables / sizeof tables[0]; k++)
-                for (const struct check *c = tables[k]; c->name; c++)
-                    add_case(&suite, tp_all[t], (enum tp_wait)how, c);
+        for (size_t k = 0; k < sizeof tables / sizeof tables[0]; k++)
+            add_for_waits(&suite, run_in_kept_folder, tp_all[t], tables[k]);
     return harness_main(argc, argv, &suite);
 }

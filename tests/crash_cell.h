@@ -15,15 +15,14 @@
  *                      the journal -> the next server starts -> everybody
  *                      comes back, and asks again -> the same end
  *
- * The processes only note what they see. crash_check.c says whether that is
- * what was promised.
+ * The processes (crash_roles.c) only note what they see; crash_traces.c looks
+ * for what they have left; crash_check.c says whether that is what was promised.
  */
 #ifndef IPCLAB_CRASH_CELL_H
 #define IPCLAB_CRASH_CELL_H
 
 #include "crash_stop.h"
 
-#include <stdint.h>
 #include <sys/types.h>
 
 #define SLOTS      3     /* of each server: neighbour, asker, and one more */
@@ -89,11 +88,12 @@ bool crash_play(const struct cell *cell, const char *folder);
 /* EXPECTs of a scene what is promised. */
 void crash_check(const struct scene *s);
 
-/* Removes, and counts, the queues and segments that stand under our names; of
- * a server that serves, those that aren't its own. */
-unsigned crash_objects(bool serving, bool remove);
-
 /* The transport of a role. */
 const struct transport *crash_transport(const struct scene *s, enum role r);
+
+static inline bool is_named(const struct transport *t)
+{
+    return t->caps & TP_NAMED;
+}
 
 #endif

@@ -9,7 +9,6 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <string.h>
 #include <sys/wait.h>
 
 #define LIMIT_MS 3000 /* "bounded": TP_NOTICE_MS, TP_SEND_MS, a busy machine */
@@ -57,7 +56,7 @@ static void slot_comes_back(const struct scene *s)
     enum request request = s->cell->step->request;
     int spoke = request == SENT || request == ANSWERED;
 
-    if (s->t->caps & TP_NAMED) {
+    if (is_named(s->t)) {
         EXPECT_INT(0, s->filled);
         EXPECT_INT(-EBUSY, s->one_more);
     } else if (s->cell->step->dies == CLIENT) {
@@ -88,7 +87,7 @@ static void everybody_sees_the_death(const struct scene *s)
 
     for (int r = 0; r < ROLES; r++) {
         const struct witness *w = &stage->who[r];
-        bool named = crash_transport(s, (enum role)r)->caps & TP_NAMED;
+        bool named = is_named(crash_transport(s, (enum role)r));
 
         if (never && named) {
             EXPECT_OF(r, -ENOENT, w->opened);

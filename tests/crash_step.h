@@ -2,7 +2,7 @@
  * crash_step.h - the rows of the crash matrix: where a process is killed
  *
  * A step is a place on a request's way, between two instructions that anybody
- * can name: "after writev has taken half of the bytes". test_crash.c has the
+ * can name: "after writev has taken half of the bytes". crash_step.c has the
  * list; each line of it is run over every transport and every way to wait.
  */
 #ifndef IPCLAB_CRASH_STEP_H

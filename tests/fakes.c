@@ -11,17 +11,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* ---- the command line ---------------------------------------------------- */
 
-int fake_split(char *argv[FAKE_WORDS], char *text, size_t cap, const char *line)
+#define WORDS 32 /* of a command line */
+
+/* An argv of the words of `line`, which lie in text[cap]; argc. */
+static int split(char *argv[WORDS], char *text, size_t cap, const char *line)
 {
     int argc = 0;
     char *save = NULL;
 
     (void)snprintf(text, cap, "ipcbench %s", line);
-    for (char *w = strtok_r(text, " ", &save); w && argc < FAKE_WORDS - 1;
+    for (char *w = strtok_r(text, " ", &save); w && argc < WORDS - 1;
          w = strtok_r(NULL, " ", &save))
         argv[argc++] = w;
     argv[argc] = NULL;
@@ -30,9 +34,9 @@ int fake_split(char *argv[FAKE_WORDS], char *text, size_t cap, const char *line)
 
 enum order fake_parse(struct choice *choice, const char *line)
 {
-    static char text[400], *argv[FAKE_WORDS];
+    static char text[400], *argv[WORDS];
     char why[CASE_WHY_MAX] = "";
-    int argc = fake_split(argv, text, sizeof text, line);
+    int argc = split(argv, text, sizeof text, line);
     struct options o;
     enum order order = options_parse(&o, argc, argv, why);
 
@@ -252,3 +256,111 @@ const struct subject fake_server_fails = {
     FAKE, .serve = serve_fails, .call = call_left_alone, .check = fine};
 const struct subject fake_server_stays = {FAKE, .serve = serve_for_ever,
                                           .call = call_50us, .check = fine};
+
+/* ---- a plan ----------------------------------------------------------------- */
+
+void fake_progress(double done, double all, void *arg)
+{
+    (void)arg;
+    EXPECT(done <= all * 1.0001);
+}
+
+void fake_plan(struct plan *p, unsigned runs)
+{
+    struct bench *b = fake_bench();
+    struct choice ch;
+    char line[100];
+
+    (void)snprintf(line, sizeof line,
+                   "--transports pipe --wait block --place same --runs %u "
+                   "--seconds 0.02 --no-why",
+                   runs);
+    REQUIRE_INT(ORDER_MEASURE, fake_parse(&ch, line));
+    REQUIRE_INT(0, plan_make(p, &ch, fake_here()));
+    REQUIRE_INT(3, (long long)p->count);
+    p->rows[0].subject = p->rows[2].subject = &known_50us;
+    p->rows[1].subject = &fake_liar;
+    for (int i = 0; i < 3; i++)
+        p->rows[i].error = 0; /* whatever pipes can do here */
+    EXPECT_INT(3LL * runs, (long long)plan_runs(p));
+    EXPECT_INT(0, plan_measure(p, b, fake_progress, NULL));
+    bench_close(b);
+}
+
+/* ---- the program itself ---------------------------------------------------- */
+
+/* build/ipcbench beside this test, or one folder up. */
+static bool find_program(char path[300])
+{
+    char self[200];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    char *slash;
+
+    for (int up = 0; n > 0 && up < 2; up++) {
+        self[n] = '\0';
+        slash = strrchr(self, '/');
+        if (!slash)
+            break;
+        *slash = '\0';
+        n = slash - self;
+        (void)snprintf(path, 300, "%s/ipcbench", self);
+        if (access(path, X_OK) == 0)
+            return true;
+    }
+    harness_skip("no ipcbench beside this program");
+    return false;
+}
+
+pid_t ipcbench_start(const char *line, int *out)
+{
+    char path[300], text[500], *argv[WORDS];
+    int fd[2];
+    pid_t pid;
+
+    if (!find_program(path))
+        return -1;
+    REQUIRE_INT(0, pipe(fd));
+    pid = fork();
+    REQUIRE(pid >= 0);
+    if (pid == 0) {
+        (void)split(argv, text, sizeof text, line);
+        (void)dup2(fd[1], STDOUT_FILENO);
+        (void)dup2(fd[1], STDERR_FILENO);
+        (void)close(fd[0]);
+        (void)close(fd[1]);
+        (void)execv(path, argv);
+        _exit(126);
+    }
+    (void)close(fd[1]);
+    *out = fd[0];
+    return pid;
+}
+
+int ipcbench_finish(pid_t pid, int out, char *said, size_t cap)
+{
+    char more[512];
+    size_t len = strlen(said);
+    int status = 0;
+    ssize_t n;
+
+    while ((n = read(out, more, sizeof more)) > 0)
+        for (ssize_t i = 0; i < n && len + 1 < cap; i++)
+            said[len++] = more[i];
+    said[len] = '\0';
+    (void)close(out);
+    REQUIRE_INT(pid, waitpid(pid, &status, 0));
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+bool ipcbench_run(int code, const char *line, char *said, size_t cap)
+{
+    int out = -1;
+    pid_t pid = ipcbench_start(line, &out);
+
+    if (pid < 0)
+        return false;
+    said[0] = '\0';
+    harness_int(code, ipcbench_finish(pid, out, said, cap), false, __FILE__,
+                __LINE__, line);
+    return true;
+}

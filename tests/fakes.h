@@ -1,8 +1,9 @@
 /*
- * fakes.h - subjects whose behaviour is known, for testing the benchmark
+ * fakes.h - what the tests of the benchmark share
  *
- * Each takes its time by looking at the clock until it is over. So what the
- * benchmark must find is known beforehand.
+ * Subjects whose behaviour is known: each takes its time by looking at the
+ * clock until it is over. So what the benchmark must find is known beforehand.
+ * And ipcbench itself, as a person types it.
  */
 #ifndef IPCLAB_FAKES_H
 #define IPCLAB_FAKES_H
@@ -10,12 +11,8 @@
 #include "case.h"
 #include "machine.h"
 #include "options.h"
+#include "plan.h"
 
-#define FAKE_WORDS 32 /* of a command line */
-
-/* An argv of the words of `line`, which lie in text[cap]; argc. */
-int fake_split(char *argv[FAKE_WORDS], char *text, size_t cap,
-               const char *line);
 /* Parse a command line; its words stay until the next call. */
 enum order fake_parse(struct choice *choice, const char *line);
 
@@ -38,5 +35,24 @@ extern const struct subject fake_pipeline, fake_disorder;
 /* Each of these fails a run in its way. */
 extern const struct subject fake_liar, fake_hangs, fake_dies, fake_one_dies,
     fake_server_fails, fake_server_stays;
+
+/* A plan that has been measured, of so many runs a row: pipe with known_50us
+ * (row 0), with a deadline and fake_liar (1), bare with known_50us (2). */
+void fake_plan(struct plan *p, unsigned runs);
+
+/* A progress that never says more than all. */
+void fake_progress(double done, double all, void *arg);
+
+/* Starts ipcbench with the words of `line`: *out is the read end of what it
+ * says. -1, with the case skipped: there is none beside this program. */
+pid_t ipcbench_start(const char *line, int *out);
+
+/* Reads all that it still says into said[cap], which is cut off there, behind
+ * what stands there already; its exit code. */
+int ipcbench_finish(pid_t pid, int out, char *said, size_t cap);
+
+/* Both: true when it ended with this code, which is EXPECTed if there is one to
+ * be run. */
+bool ipcbench_run(int code, const char *line, char *said, size_t cap);
 
 #endif

@@ -192,8 +192,6 @@ static void check_clean(const struct test_case *c, int descriptors)
     harness_check(entries("/proc/self/fd", NULL) == descriptors, false,
                   __FILE__, __LINE__, "descriptors: expected %d, got %d",
                   descriptors, entries("/proc/self/fd", NULL));
-    if (c->leaves_names)
-        return;
     snprintf(path, sizeof path, "%s/run/ipclab", run.dir);
     entries(path, leaked_file);
     if (run.suite->leftovers)

@@ -19,8 +19,7 @@ struct test_case {
     const char *name; /* unique; "pipe/block/echo-random" */
     void (*run)(const void *arg);
     const void *arg;
-    unsigned seconds;  /* deadline; 0 = 20 */
-    bool leaves_names; /* ends by kill -9: runtime files may remain */
+    unsigned seconds; /* deadline; 0 = 20 */
 };
 
 struct test_suite {

@@ -24,6 +24,7 @@
  */
 #define _GNU_SOURCE
 #include "soak.h"
+#include "random.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -83,10 +84,7 @@ void soak_pause(int64_t ns)
 
 uint64_t soak_below(uint64_t *random, uint64_t n)
 {
-    *random ^= *random << 13;
-    *random ^= *random >> 7;
-    *random ^= *random << 17;
-    return *random % n;
+    return random_next(random) % n;
 }
 
 /* ---- the report ---------------------------------------------------------- */

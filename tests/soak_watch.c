@@ -16,7 +16,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <mqueue.h>
 #include <stdlib.h>
 #include <string.h>

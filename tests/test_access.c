@@ -11,7 +11,7 @@
  * get in also must not be able to turn us elsewhere: links, a foreign folder
  * under our name, one that is swapped between the check and the use.
  *
- * It needs _GNU_SOURCE for unshare and setresuid. fstat is wrapped: in the
+ * It needs _GNU_SOURCE for setgroups and setresuid. fstat is wrapped: in the
  * library's call, the folder is swapped.
  */
 #define _GNU_SOURCE
@@ -24,7 +24,6 @@
 #include <grp.h>
 #include <mqueue.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -56,19 +55,6 @@ static char *in_folder(const char *name, char path[300])
 {
     snprintf(path, 300, "%.100s/run/ipclab/%.100s", harness_dir(), name);
     return path;
-}
-
-static int count_entries(const char *path)
-{
-    DIR *d = opendir(path);
-    int n = -2; /* "." and ".." */
-
-    if (!d)
-        return -1;
-    while (readdir(d))
-        n++;
-    closedir(d);
-    return n;
 }
 
 static void put_file(const char *path, const char *text)
@@ -928,12 +914,8 @@ static void no_proc(const struct param *p)
     char path[300];
     int listener;
 
-    if (unshare(CLONE_NEWNS) < 0 ||
-        mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-        mount("none", "/proc", "tmpfs", 0, "size=1m") < 0) {
-        harness_skip("no right to hide /proc");
+    if (!mount_own("/proc", "1m"))
         return;
-    }
     expect_service(p);
     listener = make_impostor();
     REQUIRE_INT(0, mkdir(under("run/ipclab", path), 0700));
@@ -978,14 +960,8 @@ static void sticky_tmp(const struct param *p)
     struct tp_server *srv = NULL;
     struct tp_opts o = opts();
 
-    if (!two_users())
+    if (!two_users() || !mount_own("/tmp", "50%"))
         return;
-    if (unshare(CLONE_NEWNS) < 0 ||
-        mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-        mount("none", "/tmp", "tmpfs", 0, "mode=1777") < 0) {
-        harness_skip("no right to mount a /tmp of its own");
-        return;
-    }
     unsetenv("XDG_RUNTIME_DIR");
     as_user(STRANGER, make_in_tmp, p);
     expect_no_access(p, "belongs to user 65534");
@@ -1008,8 +984,6 @@ static void sticky_tmp(const struct param *p)
 /* Runs `ipclab` with up to three words; its exit code. */
 static int ipclab(const char *a, const char *b, const char *c, const char *d)
 {
-    const char *given = getenv("IPCLAB_BIN");
-    const char *binary = given ? given : "build/ipclab";
     int status = -1;
     pid_t pid = fork();
 
@@ -1017,7 +991,7 @@ static int ipclab(const char *a, const char *b, const char *c, const char *d)
         if (!freopen("/dev/null", "w", stdout) ||
             !freopen("/dev/null", "w", stderr))
             _exit(126);
-        execl(binary, "ipclab", a, b, c, d, NULL);
+        execl(ipclab_path(), "ipclab", a, b, c, d, NULL);
         _exit(127);
     }
     REQUIRE(pid > 0 && waitpid(pid, &status, 0) == pid);
@@ -1112,53 +1086,19 @@ static const struct check checks[] = {
 };
 
 static const struct check program_checks[] = {
-    {"bad-names", bad_names, 0, NULL},
-    {"bad-locks", bad_locks, 0, NULL},
-    {"data-modes", data_modes, 0, NULL},
+    {"ipclab/bad-names", bad_names, 0, NULL},
+    {"ipclab/bad-locks", bad_locks, 0, NULL},
+    {"ipclab/data-modes", data_modes, 0, NULL},
     {0},
 };
 
-#define CASES 100 /* more than there are */
-
-static struct param params[CASES];
-static struct test_case cases[CASES];
-static char names[CASES][40];
-
-static void run_check(const void *arg)
-{
-    const struct param *p = arg;
-    char reason[200];
-
-    if (p->t && tp_probe(p->t, reason, sizeof reason) < 0)
-        harness_skip("%s: %s", p->t->name, reason);
-    else
-        p->check(p);
-}
-
-static void add(struct test_suite *suite, const struct transport *t,
-                const struct check *check)
-{
-    size_t n = suite->count;
-
-    if (check->only && strcmp(check->only, t->name))
-        return;
-    params[n] = (struct param){t, TP_BLOCK, check->check};
-    snprintf(names[n], sizeof names[n], "%s/%s", t ? t->name : "ipclab",
-             check->name);
-    cases[n] = (struct test_case){
-        .name = names[n], .run = run_check, .arg = &params[n]};
-    suite->count++;
-}
-
 int main(int argc, char **argv)
 {
-    struct test_suite suite = {"access", cases, 0, NULL};
+    struct test_suite suite = {.name = "access"};
 
     for (size_t t = 0; tp_all[t]; t++)
-        for (const struct check *c = checks; c->name; c++)
-            if (tp_all[t]->caps & TP_NAMED) /* a pipe has no name to guard */
-                add(&suite, tp_all[t], c);
-    for (const struct check *c = program_checks; c->name; c++)
-        add(&suite, NULL, c);
+        if (tp_all[t]->caps & TP_NAMED) /* a pipe has no name to guard */
+            add_once(&suite, run_check, tp_all[t], checks);
+    add_once(&suite, run_check, NULL, program_checks);
     return harness_main(argc, argv, &suite);
 }

@@ -11,6 +11,7 @@
 #include "machine.h"
 #include "options.h"
 #include "plan.h"
+#include "random.h"
 #include "stats.h"
 #include "table.h"
 
@@ -27,12 +28,9 @@ static const unsigned percents[] = {P50, P90, P99, P999};
 
 static uint32_t random_u32(void)
 {
-    static uint64_t state = 88172645463325252;
+    static uint64_t state = RANDOM_SEED;
 
-    state ^= state << 13;
-    state ^= state >> 7;
-    state ^= state << 17;
-    return (uint32_t)(state >> 32);
+    return (uint32_t)(random_next(&state) >> 32);
 }
 
 static bool near(double a, double b)
@@ -861,39 +859,13 @@ static void counted(const void *arg)
 
 /* ---- plans -------------------------------------------------------------- */
 
-static void no_progress(double done, double all, void *arg)
-{
-    (void)arg;
-    EXPECT(done <= all * 1.0001);
-}
-
-/* pipe, good and lying: rows 0 (get), 1 (get, deadline), 2 (bare). */
-static void fake_plan(struct plan *p)
-{
-    struct bench *b = fake_bench();
-    struct choice ch;
-
-    REQUIRE_INT(ORDER_MEASURE,
-                fake_parse(&ch, "--transports pipe --wait block --place same "
-                                "--runs 6 --seconds 0.02 --no-why"));
-    REQUIRE_INT(0, plan_make(p, &ch, fake_here()));
-    REQUIRE_INT(3, (long long)p->count);
-    p->rows[0].subject = p->rows[2].subject = &known_50us;
-    p->rows[1].subject = &fake_liar;
-    for (int i = 0; i < 3; i++)
-        p->rows[i].error = 0; /* whatever pipes can do here */
-    EXPECT_INT(18, (long long)plan_runs(p));
-    EXPECT_INT(0, plan_measure(p, b, no_progress, NULL));
-    bench_close(b);
-}
-
 static void wrong_reply(const void *arg)
 {
     struct summary s;
     struct plan p;
 
     (void)arg;
-    fake_plan(&p);
+    fake_plan(&p, 6);
     EXPECT(plan_failed(&p));
     EXPECT_INT(-EBADMSG, p.rows[1].error);
     EXPECT(!p.rows[1].expected);
@@ -959,7 +931,7 @@ static void breakdown(const void *arg)
                 fake_parse(&ch, "--transports none,pipe --wait block --place "
                                 "same --runs 2 --seconds 0.02"));
     REQUIRE_INT(0, plan_make(&p, &ch, fake_here()));
-    REQUIRE_INT(0, plan_measure(&p, b, no_progress, NULL));
+    REQUIRE_INT(0, plan_measure(&p, b, fake_progress, NULL));
     row = plan_find(&p, SWEEP_BASE, "pipe", KIND_LAB, PLACE_SAME, 128);
     REQUIRE(row != NULL && plan_breakdown(&bd, &p, row));
     EXPECT(bd.codec > 0 && bd.calls > 0 && bd.waking > 0);
@@ -979,7 +951,7 @@ static void noise(const void *arg)
     struct plan p;
 
     (void)arg;
-    fake_plan(&p);
+    fake_plan(&p, 6);
     m.allowed = 2;
     m.load[0] = m.stolen = m.others = 0;
     (void)plan_noise(text, sizeof text, &p, &m);

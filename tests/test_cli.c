@@ -1732,19 +1732,18 @@ static void test_demo_killed(const void *arg)
 /* ---- the list ----------------------------------------------------------- */
 
 #define EACH(name, run, seconds)                                               \
-    {"pipe/" name, run, "pipe", seconds, false},                               \
-        {"fifo/" name, run, "fifo", seconds, false},                           \
-        {"mqueue/" name, run, "mqueue", seconds, false},                       \
-        {"shm/" name, run, "shm", seconds, false},                             \
+    {"pipe/" name, run, "pipe", seconds},                                      \
+        {"fifo/" name, run, "fifo", seconds},                                  \
+        {"mqueue/" name, run, "mqueue", seconds},                              \
+        {"shm/" name, run, "shm", seconds},                                    \
     {                                                                          \
-        "socket/" name, run, "socket", seconds, false                          \
+        "socket/" name, run, "socket", seconds                                 \
     }
 #define NAMED(name, run)                                                       \
-    {"fifo/" name, run, "fifo", 0, false},                                     \
-        {"mqueue/" name, run, "mqueue", 0, false},                             \
-        {"shm/" name, run, "shm", 0, false},                                   \
+    {"fifo/" name, run, "fifo", 0}, {"mqueue/" name, run, "mqueue", 0},        \
+        {"shm/" name, run, "shm", 0},                                          \
     {                                                                          \
-        "socket/" name, run, "socket", 0, false                                \
+        "socket/" name, run, "socket", 0                                       \
     }
 
 static const struct test_case cases[] = {
@@ -1754,43 +1753,43 @@ static const struct test_case cases[] = {
     NAMED("stopped", test_stopped),
     NAMED("server-lost", test_server_lost),
     NAMED("data-asked", test_data_asked),
-    {"usage", test_usage, NULL, 0, false},
-    {"pipe-waits", test_pipe_waits, NULL, 0, false},
-    {"help", test_help, NULL, 0, false},
-    {"options-anywhere", test_options_anywhere, NULL, 0, false},
-    {"json", test_json, NULL, 0, false},
-    {"full-output", test_full_output, NULL, 0, false},
-    {"week", test_week, NULL, 0, false},
-    {"bad-data", test_bad_data, NULL, 0, false},
-    {"unknown", test_unknown, NULL, 0, false},
-    {"token", test_token, NULL, 0, false},
-    {"token-of-other", test_token_of_other, NULL, 0, false},
-    {"import-bad", test_import_bad, NULL, 0, false},
-    {"data-file", test_data_file, NULL, 0, false},
-    {"check", test_check, NULL, 0, false},
-    {"repair", test_repair, NULL, 0, false},
-    {"check-names", test_check_names, NULL, 60, false},
-    {"check-in-use", test_check_in_use, NULL, 0, false},
-    {"replaced", test_replaced, NULL, 0, false},
-    {"failed-start", test_failed_start, NULL, 0, false},
-    {"not-a-file", test_not_a_file, NULL, 0, false},
-    {"file-limit", test_file_limit, NULL, 0, false},
-    {"export-whole", test_export_whole, NULL, 0, false},
-    {"export-data", test_export_data, NULL, 0, false},
-    {"in-use", test_in_use, NULL, 0, false},
-    {"wait-for-data", test_wait_for_data, NULL, 0, false},
-    {"runtime-folder", test_runtime_folder, NULL, 0, false},
-    {"garbage", test_garbage, NULL, 0, false},
-    {"signals", test_signals, NULL, 0, false},
-    {"python", test_python, NULL, 0, false},
-    {"clean", test_clean, NULL, 0, false},
-    {"clean-race", test_clean_race, NULL, 0, false},
-    {"some-transports", test_some_transports, NULL, 0, false},
-    {"demo", test_demo, NULL, 60, false},
-    {"demo-elsewhere", test_demo_elsewhere, NULL, 60, false},
-    {"demo-interrupted", test_demo_interrupted, NULL, 60, false},
-    {"demo-nohup", test_demo_nohup, NULL, 60, false},
-    {"demo-killed", test_demo_killed, NULL, 60, false},
+    {"usage", test_usage, NULL, 0},
+    {"pipe-waits", test_pipe_waits, NULL, 0},
+    {"help", test_help, NULL, 0},
+    {"options-anywhere", test_options_anywhere, NULL, 0},
+    {"json", test_json, NULL, 0},
+    {"full-output", test_full_output, NULL, 0},
+    {"week", test_week, NULL, 0},
+    {"bad-data", test_bad_data, NULL, 0},
+    {"unknown", test_unknown, NULL, 0},
+    {"token", test_token, NULL, 0},
+    {"token-of-other", test_token_of_other, NULL, 0},
+    {"import-bad", test_import_bad, NULL, 0},
+    {"data-file", test_data_file, NULL, 0},
+    {"check", test_check, NULL, 0},
+    {"repair", test_repair, NULL, 0},
+    {"check-names", test_check_names, NULL, 60},
+    {"check-in-use", test_check_in_use, NULL, 0},
+    {"replaced", test_replaced, NULL, 0},
+    {"failed-start", test_failed_start, NULL, 0},
+    {"not-a-file", test_not_a_file, NULL, 0},
+    {"file-limit", test_file_limit, NULL, 0},
+    {"export-whole", test_export_whole, NULL, 0},
+    {"export-data", test_export_data, NULL, 0},
+    {"in-use", test_in_use, NULL, 0},
+    {"wait-for-data", test_wait_for_data, NULL, 0},
+    {"runtime-folder", test_runtime_folder, NULL, 0},
+    {"garbage", test_garbage, NULL, 0},
+    {"signals", test_signals, NULL, 0},
+    {"python", test_python, NULL, 0},
+    {"clean", test_clean, NULL, 0},
+    {"clean-race", test_clean_race, NULL, 0},
+    {"some-transports", test_some_transports, NULL, 0},
+    {"demo", test_demo, NULL, 60},
+    {"demo-elsewhere", test_demo_elsewhere, NULL, 60},
+    {"demo-interrupted", test_demo_interrupted, NULL, 60},
+    {"demo-nohup", test_demo_nohup, NULL, 60},
+    {"demo-killed", test_demo_killed, NULL, 60},
 };
 
 int main(int argc, char **argv)

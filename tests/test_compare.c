@@ -5,6 +5,7 @@
  * and at last a real one against itself.
  */
 #include "compare.h"
+#include "fakes.h"
 #include "harness.h"
 
 #include <math.h>
@@ -619,68 +620,18 @@ static void piped(const void *arg)
 
 /* ---- a real result ------------------------------------------------------ */
 
-/* build/ipcbench beside this test, or one folder up. */
-static bool find_program(char path[300])
-{
-    char self[200];
-    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-
-    for (int up = 0; n > 0 && up < 2; up++) {
-        char *slash;
-
-        self[n] = '\0';
-        slash = strrchr(self, '/');
-        if (!slash)
-            break;
-        *slash = '\0';
-        n = slash - self;
-        (void)snprintf(path, 300, "%s/ipcbench", self);
-        if (access(path, X_OK) == 0)
-            return true;
-    }
-    harness_skip("no ipcbench beside this program");
-    return false;
-}
-
-/* Run it, its output thrown away; its exit code. */
-static int run(char *const argv[])
-{
-    int status = 0;
-    pid_t pid = fork();
-
-    REQUIRE(pid >= 0);
-    if (pid == 0) {
-        if (!freopen("/dev/null", "w", stdout) ||
-            !freopen("/dev/null", "w", stderr))
-            _exit(126);
-        (void)execv(argv[0], argv);
-        _exit(127);
-    }
-    REQUIRE_INT(pid, waitpid(pid, &status, 0));
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
-}
-
 static void itself(const void *arg)
 {
-    char program[300], path[200];
-    char line[] = "- --transports none,pipe --wait block --place same "
-                  "--seconds 0.02 --runs 6 --json";
-    char *argv[20], *save = NULL;
-    int argc = 0;
+    char line[300], path[200], measured[4000];
 
     (void)arg;
-    if (!find_program(program)) {
-        EXPECT(true);
-        return;
-    }
-    for (char *w = strtok_r(line, " ", &save); w;
-         w = strtok_r(NULL, " ", &save))
-        argv[argc++] = w;
     path_of(path, "real.json");
-    argv[0] = program;
-    argv[argc++] = path;
-    argv[argc] = NULL;
-    REQUIRE_INT(0, run(argv));
+    (void)snprintf(line, sizeof line,
+                   "--transports none,pipe --wait block --place same "
+                   "--seconds 0.02 --runs 6 --json %s",
+                   path);
+    if (!ipcbench_run(0, line, measured, sizeof measured))
+        return;
     EXPECT_INT(0, compare("real.json", "real.json"));
     expect_verdict("pipe/block/same/get/128", "~");
     expect_verdict("pipe/block/same/bare/128", "~");

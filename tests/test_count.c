@@ -50,8 +50,6 @@
 #define ALONE true
 #endif
 
-static const enum count_how perf = COUNT_PERF, strace = COUNT_STRACE;
-
 /* ---- the wrapped call --------------------------------------------------- */
 
 int __real_poll(struct pollfd *p, nfds_t n, int ms);
@@ -281,13 +279,10 @@ static void expect_three_calls(const struct counts *counts)
         EXPECT_STR("", counts->call[2].name);
 }
 
-static void exact(const void *arg)
+static void exact(enum count_how how)
 {
-    enum count_how how = *(const enum count_how *)arg;
     struct counts counts;
 
-    if (!is_open(how))
-        return;
     make_pipes();
     REQUIRE_INT(0, fcntl(ends[0][0], F_SETFL, O_NONBLOCK));
     counts = watch_one(how, three_calls, TURNS);
@@ -312,14 +307,11 @@ static void many_calls(void)
 
 /* More than there is room for: the most frequent are shown, all are in the
  * sum. One without a name has its number. */
-static void crowd(const void *arg)
+static void crowd(enum count_how how)
 {
-    enum count_how how = *(const enum count_how *)arg;
     struct counts counts;
     char name[COUNT_NAME_MAX];
 
-    if (!is_open(how))
-        return;
     if (!ALONE) {
         harness_skip("its own calls are not the most frequent");
         return;
@@ -343,41 +335,35 @@ static void flood_calls(void)
             _exit(1);
 }
 
-static void flood(const void *arg)
+static void flood(enum count_how how)
 {
     struct counts counts;
 
-    (void)arg;
-    if (!is_open(COUNT_PERF))
-        return;
     if (!ALONE) {
         harness_skip("ThreadSanitizer is too slow to keep up");
         return;
     }
     make_pipes();
     REQUIRE_INT(0, fcntl(ends[0][0], F_SETFL, O_NONBLOCK));
-    counts = watch_one(COUNT_PERF, flood_calls, FLOOD);
+    counts = watch_one(how, flood_calls, FLOOD);
     expect_total(&counts, 1);
     expect_call(&counts, 0, "read", 1, 1);
     close_pipes();
 }
 
 /* Nobody empties the rings: no numbers then, rather than wrong ones. */
-static void lost(const void *arg)
+static void lost(enum count_how how)
 {
     struct counts counts;
     struct counter *c;
     pid_t pid;
 
-    (void)arg;
-    if (!is_open(COUNT_PERF))
-        return;
     make_pipes();
     REQUIRE_INT(0, fcntl(ends[0][0], F_SETFL, O_NONBLOCK));
     pid = begin_child(flood_calls);
     wait_for(&stage->ready, 1);
     atomic_store(&drainer_sleeps, true);
-    REQUIRE_INT(0, count_begin(&c, COUNT_PERF, &pid, 1));
+    REQUIRE_INT(0, count_begin(&c, how, &pid, 1));
     atomic_store(&stage->go, true);
     wait_for(&stage->done, 1);
     atomic_store(&drainer_sleeps, false);
@@ -404,14 +390,11 @@ static void *writer(void *arg)
     return NULL;
 }
 
-static void threaded(const void *arg)
+static void threaded(enum count_how how)
 {
-    enum count_how how = *(const enum count_how *)arg;
     struct counts counts;
     pid_t pid;
 
-    if (!is_open(how))
-        return;
     ends[0][1] = open("/dev/null", O_WRONLY | O_CLOEXEC);
     REQUIRE(ends[0][1] >= 0);
     pid = fork();
@@ -468,14 +451,11 @@ static struct counts watch_pair(enum count_how how, void (*one)(void),
     return counts;
 }
 
-static void pair(const void *arg)
+static void pair(enum count_how how)
 {
-    enum count_how how = *(const enum count_how *)arg;
     struct counts counts;
     double both;
 
-    if (!is_open(how))
-        return;
     make_pipes();
     counts = watch_pair(how, ping, pong);
     expect_total(&counts, 4);
@@ -532,13 +512,10 @@ static bool make_queues(void)
 
 /* Two processes that block each other: strace writes many a call in two
  * halves, and the length is in the first. */
-static void queues(const void *arg)
+static void queues(enum count_how how)
 {
-    enum count_how how = *(const enum count_how *)arg;
     struct counts counts;
 
-    if (!is_open(how))
-        return;
     if (!make_queues()) {
         harness_skip("no message queue: %s", strerror(errno));
         return;
@@ -567,14 +544,11 @@ static void fork_calls(void)
     }
 }
 
-static void later(const void *arg)
+static void later(enum count_how how)
 {
-    enum count_how how = *(const enum count_how *)arg;
     struct counts counts;
     bool waited = false;
 
-    if (!is_open(how))
-        return;
     counts = watch_one(how, fork_calls, 5);
     for (size_t i = 0; i < COUNT_NAMES; i++) {
         EXPECT(strcmp(counts.call[i].name, "getppid") != 0);
@@ -616,15 +590,12 @@ static bool reads(pid_t pid)
 
 /* A read that the kernel begins again after a signal: two calls, of which one
  * came to nothing, though the program sees only one. */
-static void again(const void *arg)
+static void again(enum count_how how)
 {
-    enum count_how how = *(const enum count_how *)arg;
     struct counts counts;
     struct counter *c;
     pid_t pid;
 
-    if (!is_open(how))
-        return;
     make_pipes();
     pid = begin_child(one_read);
     wait_for(&stage->ready, 1);
@@ -713,15 +684,12 @@ static void expect_childless(void)
     EXPECT(pid < 0 && errno == ECHILD);
 }
 
-static void refused(const void *arg)
+static void refused(enum count_how how)
 {
-    enum count_how how = *(const enum count_how *)arg;
     struct counts counts;
     struct counter *c;
     pid_t pid;
 
-    if (!is_open(how))
-        return;
     (void)prctl(PR_SET_CHILD_SUBREAPER, 1);
     pid = begin_child(nap);
     wait_for(&stage->ready, 1);
@@ -891,29 +859,46 @@ static void without_strace(const void *arg)
 
 /* ---- cases -------------------------------------------------------------- */
 
+/* A case: a check, and the way to count that it is about. */
+struct about {
+    enum count_how how;
+    void (*check)(enum count_how how);
+};
+
+static void run_check(const void *arg)
+{
+    const struct about *a = arg;
+
+    if (is_open(a->how))
+        a->check(a->how);
+}
+
+#define CHECK(what, way, check)                                                \
+    {                                                                          \
+        .name = what, .run = run_check, .arg = &(const struct about)           \
+        {                                                                      \
+            way, check                                                         \
+        }                                                                      \
+    }
+#define BOTH(what, check)                                                      \
+    CHECK(what "/perf", COUNT_PERF, check),                                    \
+        CHECK(what "/strace", COUNT_STRACE, check)
+
 static const struct test_case cases[] = {
-    {.name = "exact/perf", .run = exact, .arg = &perf},
-    {.name = "exact/strace", .run = exact, .arg = &strace},
-    {.name = "crowd/perf", .run = crowd, .arg = &perf},
-    {.name = "crowd/strace", .run = crowd, .arg = &strace},
-    {.name = "flood", .run = flood},
-    {.name = "lost", .run = lost},
-    {.name = "threads/perf", .run = threaded, .arg = &perf},
-    {.name = "threads/strace", .run = threaded, .arg = &strace},
-    {.name = "pair/perf", .run = pair, .arg = &perf},
-    {.name = "pair/strace", .run = pair, .arg = &strace},
-    {.name = "queues/perf", .run = queues, .arg = &perf},
-    {.name = "queues/strace", .run = queues, .arg = &strace},
-    {.name = "later/perf", .run = later, .arg = &perf},
-    {.name = "later/strace", .run = later, .arg = &strace},
-    {.name = "again/perf", .run = again, .arg = &perf},
-    {.name = "again/strace", .run = again, .arg = &strace},
+    BOTH("exact", exact),
+    BOTH("crowd", crowd),
+    CHECK("flood", COUNT_PERF, flood),
+    CHECK("lost", COUNT_PERF, lost),
+    BOTH("threads", threaded),
+    BOTH("pair", pair),
+    BOTH("queues", queues),
+    BOTH("later", later),
+    BOTH("again", again),
     {.name = "died/perf", .run = died, .arg = &deaths[0]},
     {.name = "died-reaped/perf", .run = died, .arg = &deaths[1]},
     {.name = "died/strace", .run = died, .arg = &deaths[2]},
     {.name = "died-reaped/strace", .run = died, .arg = &deaths[3]},
-    {.name = "refused/perf", .run = refused, .arg = &perf},
-    {.name = "refused/strace", .run = refused, .arg = &strace},
+    BOTH("refused", refused),
     {.name = "bad-strace", .run = bad_strace},
     {.name = "goes-on", .run = goes_on},
     {.name = "possible", .run = possible},

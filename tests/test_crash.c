@@ -2,7 +2,9 @@
  * test_crash.c - kill -9 at every step of a request: the crash matrix
  *
  *      crash_step.c    the steps, one a line: read it first
- *      crash_cell.c    one cell: who is there, who dies, what is noted
+ *      crash_cell.c    one cell: who comes, who dies, who comes back
+ *      crash_roles.c   what each of its processes does, and notes
+ *      crash_traces.c  what the dead leave: names, queues, files, events
  *      crash_check.c   what is promised, in five parts
  *      crash_stop.c    how a process dies between two instructions
  *      crash_sweep.c   how it dies at every system call, known or not
@@ -10,9 +12,9 @@
  *      crash_run.c     the harness, several cases at a time
  *
  * Cells are named TRANSPORT/WAIT/SIDE/STEP. Without options those that block
- * are run, with --all also those that spin and adapt, and the sweeps. `-k shm/block/server`
- * runs a part, as everywhere. --table runs all and prints the matrix instead;
- * `--jobs 1` then measures without neighbours.
+ * are run, with --all also those that spin and adapt, and the sweeps.
+ * `-k shm/block/server` runs a part, as everywhere. --table runs all and prints
+ * the matrix instead; `--jobs 1` then measures without neighbours.
  *
  * It needs _GNU_SOURCE for getopt_long and MAP_ANONYMOUS.
  */
@@ -21,6 +23,7 @@
 #include "crash_run.h"
 #include "crash_sweep.h"
 #include "crash_table.h"
+#include "crash_traces.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -63,7 +66,8 @@ static void leftovers(const struct test_case *c)
     (void)crash_objects(false, true); /* a failed case said so itself */
 }
 
-/* A case for each of these steps over this transport. */
+/* A case for each of these steps over this transport. The results are shared
+ * with the processes that find them. */
 static size_t add_cases(size_t n, const struct step *s, size_t transport,
                         int wait, void (*run)(const void *))
 {
@@ -183,10 +187,7 @@ int main(int argc, char **argv)
                             .jobs = jobs_beside,
                             .ended = note_end,
                             .program = argv[0]};
-    struct result *results =
-        mmap(NULL, CELLS * sizeof *results, PROT_READ | PROT_WRITE,
-             MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    int code = 0;
+    int code;
 
     if (!get_options(argc, argv, &run))
         return usage(argv[0]);

@@ -36,7 +36,6 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <termios.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -91,20 +90,13 @@ struct running {
     char prefix[RUNDIR_OBJECT_MAX]; /* of its queues and segments; "" = none */
 };
 
-static const char *binary(void)
-{
-    const char *given = getenv("IPCLAB_BIN");
-
-    return given ? given : "build/ipclab";
-}
-
 static void exec_program(const struct program *p)
 {
     const char *argv[10] = {"ipclab"};
 
     for (size_t i = 0; p->argv[i]; i++)
         argv[i + 1] = p->argv[i];
-    execv(binary(), (char *const *)argv);
+    execv(ipclab_path(), (char *const *)argv);
     _exit(127);
 }
 
@@ -1240,16 +1232,13 @@ static struct test_case cases[CASES];
 static char names[CASES][48];
 
 static void add(struct test_suite *suite, const char *of, const char *name,
-                void (*run)(const void *), const void *arg, bool leaves)
+                void (*run)(const void *), const void *arg)
 {
     size_t n = suite->count++;
 
     snprintf(names[n], sizeof names[n], "%s/%s", of, name);
-    cases[n] = (struct test_case){.name = names[n],
-                                  .run = run,
-                                  .arg = arg,
-                                  .seconds = 30,
-                                  .leaves_names = leaves};
+    cases[n] = (struct test_case){
+        .name = names[n], .run = run, .arg = arg, .seconds = 30};
 }
 
 /* A case that failed half-way may have left queues and segments. */
@@ -1269,22 +1258,22 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < LEN(endings); i++) {
         const struct ending *e = &endings[i];
 
-        add(&suite, e->program->name, e->by, ends, e, false);
+        add(&suite, e->program->name, e->by, ends, e);
     }
-    add(&suite, "serve", "hup-ignored", hangup_ignored, NULL, false);
-    add(&suite, "serve", "pid-again", program_pid_again, NULL, false);
-    add(&suite, "demo", "ctrl-c-midway", demo_typed_midway, NULL, false);
-    add(&suite, "demo", "kill", demo_killed, NULL, false);
-    add(&suite, "demo", "kill-twice", demo_killed_twice, NULL, false);
-    add(&suite, "demo", "after-demo", demo_after_demo, NULL, false);
-    add(&suite, "demo", "not-cleaned", demo_not_cleaned, NULL, false);
-    add(&suite, "serve", "stopped", programs_stopped, NULL, false);
+    add(&suite, "serve", "hup-ignored", hangup_ignored, NULL);
+    add(&suite, "serve", "pid-again", program_pid_again, NULL);
+    add(&suite, "demo", "ctrl-c-midway", demo_typed_midway, NULL);
+    add(&suite, "demo", "kill", demo_killed, NULL);
+    add(&suite, "demo", "kill-twice", demo_killed_twice, NULL);
+    add(&suite, "demo", "after-demo", demo_after_demo, NULL);
+    add(&suite, "demo", "not-cleaned", demo_not_cleaned, NULL);
+    add(&suite, "serve", "stopped", programs_stopped, NULL);
     for (size_t t = 0; tp_all[t]; t++) {
         params[t] = (struct param){tp_all[t], TP_BLOCK, NULL};
         for (size_t k = 0; k < LEN(each); k++)
             if (!each[k].named || tp_all[t]->caps & TP_NAMED)
                 add(&suite, tp_all[t]->name, each[k].name, each[k].run,
-                    &params[t], false);
+                    &params[t]);
     }
     return harness_main(argc, argv, &suite);
 }

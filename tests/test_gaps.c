@@ -22,11 +22,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#define COUNT(a) (sizeof(a) / sizeof *(a))
 
 /* ---- memory that runs out -------------------------------------------------- */
 
@@ -244,7 +241,6 @@ static void check_taken(const struct param *p)
 static int open_limited(const struct param *p, struct tp_opts opts, rlim_t room,
                         struct tp_server **srv, const char *sentence)
 {
-    struct rlimit r;
     char why[200] = "";
     int err;
 
@@ -252,9 +248,7 @@ static int open_limited(const struct param *p, struct tp_opts opts, rlim_t room,
     opts.why_cap = sizeof why;
     /* The soft one, which counts: a lowered hard one can't be raised again
      * without CAP_SYS_RESOURCE, which root may lack. */
-    REQUIRE_INT(0, getrlimit(RLIMIT_MSGQUEUE, &r));
-    r.rlim_cur = room;
-    REQUIRE_INT(0, setrlimit(RLIMIT_MSGQUEUE, &r));
+    soft_limit(0, RLIMIT_MSGQUEUE, room);
     err = tp_srv_open(p->t, srv, &opts);
     if (sentence)
         EXPECT(strstr(why, sentence) != NULL);
@@ -368,13 +362,13 @@ static struct store *store_at_last(const char *path)
 
 #define CHANGES 70 /* more than the first tables have room for */
 
-static void store_no_memory(const void *arg)
+static void store_no_memory(const struct param *p)
 {
     char path[200];
     struct store_stats stats;
     struct store *st;
 
-    (void)arg;
+    (void)p;
     snprintf(path, sizeof path, "%s/data/gaps.jsonl", harness_dir());
     st = store_at_last(path);
     for (uint64_t token = 1; token <= CHANGES; token++)
@@ -446,7 +440,7 @@ static void check_one_buffer(struct run *r, struct tp_client *c)
     EXPECT_INT(0, r->result);
 }
 
-static void server_no_memory(const void *arg)
+static void server_no_memory(const struct param *p)
 {
     struct tp_opts opts = {.depth = 4, .max_msg = MSG, .open_ms = LONG_MS};
     const struct transport *t = tp_find("socket");
@@ -455,7 +449,7 @@ static void server_no_memory(const void *arg)
     struct store_opts in_memory = {0};
     struct run r = {.opts = {.set = &srv, .count = 1, .stop = &r.stop}};
 
-    (void)arg;
+    (void)p;
     REQUIRE_INT(0, store_open(&r.opts.store, &in_memory));
     REQUIRE_INT(0, tp_srv_open(t, &srv, &opts));
     for (int left = 0; left < 2; left++) {
@@ -475,51 +469,28 @@ static void server_no_memory(const void *arg)
 
 /* ---- the list --------------------------------------------------------------- */
 
-static const struct {
-    const char *name;
-    void (*check)(const struct param *p);
-    bool any_wait; /* once is enough: nothing in it waits */
-    const char *only;
-} checks[] = {
-    {"for-ever", check_for_ever, false, NULL},
-    {"null", check_null, true, NULL},
-    {"no-memory", check_no_memory, true, NULL},
-    {"taken", check_taken, true, "pipe"},
-    {"limits", check_limits, true, "mqueue"},
-};
+static const struct check waiting[] = {{"for-ever", check_for_ever, 0, NULL},
+                                       {0}};
 
-static void run_check(const void *arg)
-{
-    const struct param *p = arg;
+static const struct check opening[] = {{"null", check_null, 0, NULL},
+                                       {"no-memory", check_no_memory, 0, NULL},
+                                       {"taken", check_taken, 0, "pipe"},
+                                       {"limits", check_limits, 0, "mqueue"},
+                                       {0}};
 
-    p->check(p);
-}
+static const struct check others[] = {
+    {"store/no-memory", store_no_memory, 0, NULL},
+    {"server/no-memory", server_no_memory, 0, NULL},
+    {0}};
 
 int main(int argc, char **argv)
 {
-    static const char *const waits[] = {"block", "spin", "adapt"};
-    static struct param params[60];
-    static char names[60][60];
-    static struct test_case cases[60] = {
-        {"store/no-memory", store_no_memory, NULL, 0, false},
-        {"server/no-memory", server_no_memory, NULL, 0, false},
-    };
-    size_t n = 2;
+    struct test_suite suite = {.name = "gaps"};
 
-    for (int i = 0; tp_all[i]; i++)
-        for (size_t k = 0; k < COUNT(checks); k++)
-            for (int w = 0; w < (checks[k].any_wait ? 1 : 3); w++) {
-                if (checks[k].only && strcmp(checks[k].only, tp_all[i]->name))
-                    continue;
-                params[n] =
-                    (struct param){tp_all[i], (enum tp_wait)w, checks[k].check};
-                snprintf(names[n], sizeof names[n], "%s/%s/%s", tp_all[i]->name,
-                         waits[w], checks[k].name);
-                cases[n] = (struct test_case){
-                    .name = names[n], .run = run_check, .arg = &params[n]};
-                n++;
-            }
-    return harness_main(
-        argc, argv,
-        &(struct test_suite){.name = "gaps", .cases = cases, .count = n});
+    for (size_t t = 0; tp_all[t]; t++) {
+        add_for_waits(&suite, run_check, tp_all[t], waiting);
+        add_once(&suite, run_check, tp_all[t], opening);
+    }
+    add_once(&suite, run_check, NULL, others);
+    return harness_main(argc, argv, &suite);
 }

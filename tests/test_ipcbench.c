@@ -12,8 +12,6 @@
 
 #include <cjson/cJSON.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,30 +23,6 @@
 #define COUNT(a) (sizeof(a) / sizeof(a)[0])
 
 /* ---- files -------------------------------------------------------------- */
-
-static void no_progress(double done, double all, void *arg)
-{
-    (void)done, (void)all, (void)arg;
-}
-
-/* pipe: rows 0 (get), 1 (get, deadline: lies), 2 (bare). */
-static void fake_plan(struct plan *p)
-{
-    struct bench *b = fake_bench();
-    struct choice ch;
-
-    REQUIRE_INT(ORDER_MEASURE,
-                fake_parse(&ch, "--transports pipe --wait block --place same "
-                                "--runs 3 --seconds 0.02 --no-why"));
-    REQUIRE_INT(0, plan_make(p, &ch, fake_here()));
-    REQUIRE_INT(3, (long long)p->count);
-    p->rows[0].subject = p->rows[2].subject = &known_50us;
-    p->rows[1].subject = &fake_liar;
-    for (int i = 0; i < 3; i++)
-        p->rows[i].error = 0; /* whatever pipes can do here */
-    EXPECT_INT(0, plan_measure(p, b, no_progress, NULL));
-    bench_close(b);
-}
 
 static const char *const entry_keys[] = {"name",
                                          "run_name",
@@ -176,7 +150,7 @@ static void json(const void *arg)
     cJSON *root;
 
     (void)arg;
-    fake_plan(&p);
+    fake_plan(&p, 3);
     text = report_json(&p, fake_here(), true);
     REQUIRE(text != NULL);
     root = cJSON_ParseWithOpts(text, NULL, true); /* nothing behind it */
@@ -219,7 +193,7 @@ static void all_files(const void *arg)
     struct plan p;
 
     (void)arg;
-    fake_plan(&p);
+    fake_plan(&p, 3);
     (void)snprintf(path, sizeof path, "%s/results.json", harness_dir());
     REQUIRE_INT(0, report_open(&r, path, &bad));
     EXPECT(!is_there("results.json"));
@@ -274,101 +248,28 @@ static void files(const void *arg)
 
 /* ---- the program -------------------------------------------------------- */
 
-/* build/ipcbench beside this test, or one folder up. */
-static bool find_program(char path[300])
-{
-    char self[200];
-    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-    char *slash;
-
-    for (int up = 0; n > 0 && up < 2; up++) {
-        self[n] = '\0';
-        slash = strrchr(self, '/');
-        if (!slash)
-            break;
-        *slash = '\0';
-        n = slash - self;
-        (void)snprintf(path, 300, "%s/ipcbench", self);
-        if (access(path, X_OK) == 0)
-            return true;
-    }
-    harness_skip("no ipcbench beside this program");
-    return false;
-}
-
-/* Start it with these arguments; *out is the read end of its stdout. */
-static pid_t start(const char *line, int *out)
-{
-    char path[300], text[500], *argv[FAKE_WORDS];
-    int fd[2];
-    pid_t pid;
-
-    if (!find_program(path))
-        return -1;
-    REQUIRE_INT(0, pipe(fd));
-    pid = fork();
-    REQUIRE(pid >= 0);
-    if (pid == 0) {
-        (void)fake_split(argv, text, sizeof text, line);
-        (void)dup2(fd[1], STDOUT_FILENO);
-        (void)dup2(fd[1], STDERR_FILENO);
-        (void)close(fd[0]);
-        (void)close(fd[1]);
-        (void)execv(path, argv);
-        _exit(126);
-    }
-    (void)close(fd[1]);
-    *out = fd[0];
-    return pid;
-}
-
-/* Read all it says (the first `cap` bytes are kept); its exit code. */
-static int finish(pid_t pid, int out, char *said, size_t cap)
-{
-    char more[512];
-    size_t len = strlen(said);
-    int status = 0;
-    ssize_t n;
-
-    while ((n = read(out, more, sizeof more)) > 0)
-        for (ssize_t i = 0; i < n && len + 1 < cap; i++)
-            said[len++] = more[i];
-    said[len] = '\0';
-    (void)close(out);
-    REQUIRE_INT(pid, waitpid(pid, &status, 0));
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
-}
-
 static void usage(const void *arg)
 {
-    char said[500] = "";
-    int out = -1;
-    pid_t pid = start("--clients 64 --wait spin", &out);
+    char said[500];
 
     (void)arg;
-    if (pid < 0)
+    if (!ipcbench_run(64, "--clients 64 --wait spin", said, sizeof said))
         return;
-    EXPECT_INT(64, finish(pid, out, said, sizeof said));
     EXPECT(strstr(said, "65 processes would spin") != NULL);
-    said[0] = '\0';
-    pid = start("--wait block -xq", &out); /* not the argument before it */
-    EXPECT_INT(64, finish(pid, out, said, sizeof said));
+    /* Not the argument before it. */
+    (void)ipcbench_run(64, "--wait block -xq", said, sizeof said);
     EXPECT(strstr(said, "ipcbench: -x: an unknown option") != NULL);
 }
 
 static void unwritable(const void *arg)
 {
-    char said[500] = "";
-    int out = -1;
-    pid_t pid = start("--json /nowhere/r.json", &out);
+    char said[500];
 
     (void)arg;
-    if (pid < 0)
-        return;
-    EXPECT_INT(73, finish(pid, out, said, sizeof said));
-    EXPECT_STR("ipcbench: cannot create '/nowhere/r.json': ENOENT No such file "
-               "or directory\n",
-               said);
+    if (ipcbench_run(73, "--json /nowhere/r.json", said, sizeof said))
+        EXPECT_STR("ipcbench: cannot create '/nowhere/r.json': ENOENT No such "
+                   "file or directory\n",
+                   said);
 }
 
 /* The plan, and nothing else: no run, no file. */
@@ -376,17 +277,13 @@ static void dry_run(const void *arg)
 {
     static char said[60000];
     char line[300];
-    int out = -1;
-    pid_t pid;
 
     (void)arg;
     (void)snprintf(line, sizeof line,
                    "--sweep all --runs 10 --dry-run --json %s/r.json",
                    harness_dir());
-    pid = start(line, &out);
-    if (pid < 0)
+    if (!ipcbench_run(0, line, said, sizeof said))
         return;
-    EXPECT_INT(0, finish(pid, out, said, sizeof said));
     EXPECT(strstr(said, "plan: ") != NULL);
     EXPECT(strstr(said, "size:fifo/block/same/raw/4097 ") != NULL);
     EXPECT(strstr(said, "clients:shm/block/same/get/128/clients:64 ") != NULL);
@@ -398,57 +295,45 @@ static void a_bit_of_all(const void *arg)
 {
     static char said[60000];
     char line[300];
-    int out = -1;
-    pid_t pid;
 
     (void)arg;
     (void)snprintf(line, sizeof line,
                    "--transports none,pipe,shm --sweep base,depth --runs 1 "
                    "--seconds 0.02 --json %s/results.json",
                    harness_dir());
-    pid = start(line, &out);
-    if (pid < 0)
+    if (!ipcbench_run(0, line, said, sizeof said))
         return;
-    EXPECT_INT(0, finish(pid, out, said, sizeof said));
     EXPECT(is_there("results.json") && is_there("report.html"));
     EXPECT(strchr(said, '\033') == NULL); /* no colour: not a terminal */
     (void)snprintf(line, sizeof line,
                    "--compare %s/results.json %s/results.json", harness_dir(),
                    harness_dir());
-    said[0] = '\0';
-    pid = start(line, &out);
-    EXPECT_INT(0, finish(pid, out, said, sizeof said));
+    (void)ipcbench_run(0, line, said, sizeof said);
     EXPECT(strstr(said, " no significant difference") != NULL);
 }
 
 static void no_baseline(const void *arg)
 {
-    char said[500] = "";
-    int out = -1;
-    pid_t pid = start("--compare /nowhere/a.json /nowhere/b.json", &out);
+    char said[500];
 
     (void)arg;
-    if (pid < 0)
-        return;
-    EXPECT_INT(74, finish(pid, out, said, sizeof said));
-    EXPECT(strstr(said, "/nowhere/a.json") != NULL);
+    if (ipcbench_run(74, "--compare /nowhere/a.json /nowhere/b.json", said,
+                     sizeof said))
+        EXPECT(strstr(said, "/nowhere/a.json") != NULL);
 }
 
+/* What a mechanism can't carry is a result, not a failure. */
 static void too_big(const void *arg)
 {
     static char said[8000];
-    int out = -1;
-    pid_t pid =
-        start("--transports mqueue,pipe --op echo --size 200000 --runs 1 "
-              "--seconds 0.02 --wait block --place same --no-why",
-              &out);
 
     (void)arg;
-    if (pid < 0)
-        return;
-    /* What a mechanism can't carry is a result, not a failure. */
-    EXPECT_INT(0, finish(pid, out, said, sizeof said));
-    EXPECT(strstr(said, "not available: EMSGSIZE") != NULL);
+    if (ipcbench_run(
+            0,
+            "--transports mqueue,pipe --op echo --size 200000 --runs 1 "
+            "--seconds 0.02 --wait block --place same --no-why",
+            said, sizeof said))
+        EXPECT(strstr(said, "not available: EMSGSIZE") != NULL);
 }
 
 /* True when the file's JSON says that it is partial. */
@@ -480,7 +365,7 @@ static void no_reader(const void *arg)
     (void)snprintf(path, sizeof path, "%s/r.json", harness_dir());
     (void)snprintf(line, sizeof line,
                    "--transports none --seconds 0.02 --runs 1 --json %s", path);
-    pid = start(line, &out);
+    pid = ipcbench_start(line, &out);
     if (pid < 0)
         return;
     (void)close(out);
@@ -491,8 +376,8 @@ static void no_reader(const void *arg)
     EXPECT_INT(-1, access(line, F_OK));
 }
 
-/* Ctrl-C while it measures something long; or its terminal goes. The harness then looks whether a
- * process or a name was left. */
+/* Ctrl-C while it measures something long; or its terminal goes. The harness
+ * then looks whether a process or a name was left. */
 static void interrupted(const void *arg)
 {
     const int sig = *(const int *)arg;
@@ -505,7 +390,7 @@ static void interrupted(const void *arg)
 
     (void)snprintf(path, sizeof path, "%s/r.json", harness_dir());
     (void)snprintf(line, sizeof line, "--seconds 1 --runs 30 --json %s", path);
-    pid = start(line, &out);
+    pid = ipcbench_start(line, &out);
     if (pid < 0)
         return;
     while (!strstr(said, "plan:")) { /* said just before the first run */
@@ -514,7 +399,7 @@ static void interrupted(const void *arg)
     }
     asked = clock_now_ns();
     EXPECT_INT(0, kill(pid, sig));
-    EXPECT_INT(130, finish(pid, out, said, sizeof said));
+    EXPECT_INT(130, ipcbench_finish(pid, out, said, sizeof said));
     EXPECT(clock_now_ns() - asked < 1000000000);
     EXPECT(says_partial(path));
 }

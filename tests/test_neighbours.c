@@ -23,7 +23,7 @@
  * /dev/shm, a full pipe. There the answer is a clear error, and afterwards all
  * is well.
  *
- * It needs _GNU_SOURCE for prlimit, unshare, usleep and RUSAGE_THREAD.
+ * It needs _GNU_SOURCE for usleep and RUSAGE_THREAD.
  */
 #define _GNU_SOURCE
 #include "../mqueue/quota.h"
@@ -35,13 +35,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <mqueue.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -523,15 +521,6 @@ static void beside(const struct param *p, int n)
 
 /* ---- no descriptor for a client ------------------------------------------- */
 
-static void few_descriptors_for(pid_t pid, rlim_t n)
-{
-    struct rlimit r;
-
-    REQUIRE_INT(0, prlimit(pid, RLIMIT_NOFILE, NULL, &r));
-    r.rlim_cur = n < r.rlim_max ? n : r.rlim_max;
-    REQUIRE_INT(0, prlimit(pid, RLIMIT_NOFILE, &r, NULL));
-}
-
 static void one_more(struct world *w, struct tp_client *c, unsigned i)
 {
     char in[64];
@@ -581,10 +570,10 @@ static void no_descriptor(const struct param *p)
     world_drop(&w);
     gate_wait(&w, FIRST);
     gate_wait(&w, IN);
-    few_descriptors_for(w.server, 3);
+    soft_limit(w.server, RLIMIT_NOFILE, 3);
     gate_open(&w, GO);
     gate_wait(&w, IN);
-    few_descriptors_for(w.server, RLIM_INFINITY);
+    soft_limit(w.server, RLIMIT_NOFILE, RLIM_INFINITY);
     gate_open(&w, GO);
     world_join_clients(&w);
     world_stop_server(&w);
@@ -600,9 +589,9 @@ static int open_poor(const struct param *p, rlim_t n, struct tp_server **srv,
         .wait = p->wait, .open_ms = LONG_MS, .why = why, .why_cap = sizeof why};
     int err;
 
-    few_descriptors_for(0, n);
+    soft_limit(0, RLIMIT_NOFILE, n);
     err = cli ? tp_cli_open(p->t, cli, &o) : tp_srv_open(p->t, srv, &o);
-    few_descriptors_for(0, RLIM_INFINITY);
+    soft_limit(0, RLIMIT_NOFILE, RLIM_INFINITY);
     if (!err)
         return 0;
     EXPECT_INT(-EMFILE, err);
@@ -618,30 +607,22 @@ static void which_limit(const struct param *p)
     struct tp_client *c = NULL;
     int err = -EMFILE;
 
-    for (rlim_t n = 3; err && n < FDS; n++)
+    for (rlim_t n = 3; err && n < FDS; n++) {
         err = open_poor(p, n, &srv, NULL);
+        EXPECT(err || n > 3); /* 0, 1 and 2 are taken */
+    }
     REQUIRE_INT(0, err);
     err = is_named(p) ? -EMFILE : 0; /* a pipe's client takes what is there */
-    for (rlim_t n = 3; err && n < FDS; n++)
+    for (rlim_t n = 3; err && n < FDS; n++) {
         err = open_poor(p, n, NULL, &c);
+        EXPECT(err || n > 3);
+    }
     EXPECT_INT(0, err);
     tp_cli_close(c);
     tp_srv_close(srv);
 }
 
 /* ---- no room for a queue -------------------------------------------------- */
-
-static rlim_t allow_queues(rlim_t bytes)
-{
-    struct rlimit r;
-    rlim_t before;
-
-    REQUIRE_INT(0, getrlimit(RLIMIT_MSGQUEUE, &r));
-    before = r.rlim_cur;
-    r.rlim_cur = bytes;
-    REQUIRE_INT(0, setrlimit(RLIMIT_MSGQUEUE, &r));
-    return before;
-}
 
 /* The quota of a user is full of other queues: both opens say so, and work
  * when it isn't any more. (A limit of 4,096 bytes has room for what is opened
@@ -659,21 +640,20 @@ static void quota(const struct param *p)
     struct tp_client *c = NULL;
     char name[RUNDIR_OBJECT_MAX];
     int used = count_descriptors();
-    rlim_t usual;
     mqd_t other;
 
     object_name(name, "quota.other");
     other = mq_open(name, O_RDWR | O_CREAT | O_EXCL, 0600, &a);
     REQUIRE(other != (mqd_t)-1);
-    usual = allow_queues(4096);
+    soft_limit(0, RLIMIT_MSGQUEUE, 4096);
     EXPECT_INT(-EMFILE, tp_srv_open(p->t, &srv, &o));
     EXPECT(strstr(why, "ulimit -q") && !strstr(why, "ulimit -n"));
-    allow_queues(usual);
+    soft_limit(0, RLIMIT_MSGQUEUE, RLIM_INFINITY);
     REQUIRE_INT(0, tp_srv_open(p->t, &srv, &o));
-    allow_queues(4096);
+    soft_limit(0, RLIMIT_MSGQUEUE, 4096);
     EXPECT_INT(-EMFILE, tp_cli_open(p->t, &c, &o));
     EXPECT(strstr(why, "ulimit -q") && !strstr(why, "ulimit -n"));
-    allow_queues(usual);
+    soft_limit(0, RLIMIT_MSGQUEUE, RLIM_INFINITY);
     EXPECT_INT(0, mq_close(other));
     EXPECT_INT(0, mq_unlink(name));
     EXPECT_INT(0, tp_cli_open(p->t, &c, &o));
@@ -714,12 +694,8 @@ static void shm_filled(const struct param *p)
     struct world w = {0};
     struct tp_opts o;
 
-    if (unshare(CLONE_NEWNS) < 0 ||
-        mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-        mount("none", "/dev/shm", "tmpfs", 0, "size=2m") < 0) {
-        harness_skip("no right to mount a small /dev/shm");
+    if (!mount_own("/dev/shm", "2m"))
         return;
-    }
     world_open(&w, p, clients(1));
     world_serve(&w, NULL);
     world_add(&w, shm_client);
@@ -791,13 +767,6 @@ static void full(const struct param *p)
 
 /* ---- `ipclab` with few descriptors ---------------------------------------- */
 
-static const char *binary(void)
-{
-    const char *given = getenv("IPCLAB_BIN");
-
-    return given ? given : "build/ipclab";
-}
-
 /* Start it with room for n descriptors; what it says goes to files named after
  * the command, which is serve or ping. */
 static pid_t start_poor(const struct transport *t, unsigned n,
@@ -815,9 +784,9 @@ static pid_t start_poor(const struct transport *t, unsigned n,
     if (pid == 0) {
         if (!freopen(out, "w", stdout) || !freopen(err, "w", stderr))
             _exit(126);
-        few_descriptors_for(0, n);
-        execl(binary(), "ipclab", "-t", t->name, command, ping ? "-c" : NULL,
-              "3", NULL);
+        soft_limit(0, RLIMIT_NOFILE, n);
+        execl(ipclab_path(), "ipclab", "-t", t->name, command,
+              ping ? "-c" : NULL, "3", NULL);
         _exit(127);
     }
     return pid;
@@ -867,8 +836,8 @@ static bool answers(const struct transport *t)
         if (!freopen("/dev/null", "w", stdout) ||
             !freopen("/dev/null", "w", stderr))
             _exit(126);
-        execl(binary(), "ipclab", "-t", t->name, "--timeout", "300", "ping",
-              "-c", "3", NULL);
+        execl(ipclab_path(), "ipclab", "-t", t->name, "--timeout", "300",
+              "ping", "-c", "3", NULL);
         _exit(127);
     }
     REQUIRE(waitpid(pid, &status, 0) == pid);
@@ -903,6 +872,7 @@ static void poor_command(const struct transport *t)
         pid_t pid = start_poor(t, n, "ping");
 
         REQUIRE(waitpid(pid, &status, 0) == pid);
+        EXPECT(status != 0 || n > 4); /* one is never enough */
         if (status != 0)
             check_refusal("ping", n, status);
     }
@@ -923,6 +893,7 @@ static void poor_server(const struct transport *t)
             check_refusal("serve", n, status);
             continue;
         }
+        EXPECT(n > 4);
         served = answers(t);
         if (served) /* and now it is the other side that has few */
             poor_command(t);

@@ -250,15 +250,21 @@ static void nap(void)
     (void)nanosleep(&(struct timespec){.tv_nsec = 500000}, NULL);
 }
 
+static void own_tmpdir(void)
+{
+    char tmp[128];
+
+    (void)snprintf(tmp, sizeof tmp, "%s/tmp", harness_dir());
+    REQUIRE(mkdir(tmp, 0700) == 0);
+    setenv("TMPDIR", tmp, 1);
+}
+
 /* NULL, with the case skipped, when it isn't there. */
 static const struct peer *get_peer(const char *name)
 {
-    char why[CASE_WHY_MAX] = "", tmp[128];
+    char why[CASE_WHY_MAX] = "";
     const struct peer *peer = peer_find(name, why, sizeof why);
 
-    (void)snprintf(tmp, sizeof tmp, "%s/tmp", harness_dir());
-    REQUIRE(mkdir(tmp, 0700) == 0 || errno == EEXIST);
-    setenv("TMPDIR", tmp, 1);
     if (!peer) {
         EXPECT(strncmp(why, "skipped: ", 9) == 0);
         harness_skip("%s", why + 9);
@@ -435,55 +441,55 @@ static void run_all(const struct peer *peer, struct conditions c, enum lie how)
     end_server(&r);
 }
 
-/* ---- every peer --------------------------------------------------------- */
-
-static void one_client(const void *arg)
+/* A server, and a client that does this. */
+static pid_t start_pair(struct crew *r, const struct peer *peer,
+                        struct conditions c, client_body *body)
 {
-    const struct peer *peer = get_peer(arg);
+    pid_t pid;
 
-    if (!peer)
-        return;
-    run_all(peer, usual(arg), TRUTH);
-    expect_tidy();
+    REQUIRE_INT(0, prepare(r, peer, c, TRUTH));
+    start_server(r);
+    pid = start_client(r, body, 0);
+    drop(r);
+    return pid;
 }
 
-static void eight_clients(const void *arg)
+static void run_pair(const struct peer *peer, struct conditions c,
+                     client_body *body)
 {
-    const struct peer *peer = get_peer(arg);
-    struct conditions c = usual(arg);
+    struct crew r;
 
-    c.clients = 8;
-    if (!peer)
-        return;
+    await(start_pair(&r, peer, c, body));
+    end_server(&r);
+}
+
+/* ---- every peer --------------------------------------------------------- */
+
+static void one_client(const struct peer *peer, struct conditions c)
+{
     run_all(peer, c, TRUTH);
-    expect_tidy();
+}
+
+static void eight_clients(const struct peer *peer, struct conditions c)
+{
+    c.clients = 8;
+    run_all(peer, c, TRUTH);
 }
 
 /* The shortest and the longest title, one after the other: so a run doesn't
  * find what another has left. */
-static void sizes(const void *arg)
+static void sizes(const struct peer *peer, struct conditions c)
 {
-    const struct peer *peer = get_peer(arg);
-    struct conditions c = usual(arg);
-
-    if (!peer)
-        return;
     c.size = WIRE_REPLY_MIN + WIRE_EVENT_MIN + EVENT_TITLE_MAX;
     run_all(peer, c, TRUTH);
     c.size = WIRE_REPLY_MIN + WIRE_EVENT_MIN + 1;
     run_all(peer, c, TRUTH);
-    expect_tidy();
 }
 
-static void wrong_payload(const void *arg)
+static void wrong_payload(const struct peer *peer, struct conditions c)
 {
-    const struct peer *peer = get_peer(arg);
-
-    if (!peer)
-        return;
-    run_all(peer, usual(arg), WRONG_TITLE);
-    run_all(peer, usual(arg), WRONG_TIME);
-    expect_tidy();
+    run_all(peer, c, WRONG_TITLE);
+    run_all(peer, c, WRONG_TIME);
 }
 
 /* Gets until it is killed. */
@@ -513,15 +519,12 @@ static void kill_while_it_gets(struct crew *r, pid_t pid)
 }
 
 /* There is one place: the next client gets the dead one's. */
-static void killed_client(const void *arg)
+static void killed_client(const struct peer *peer, struct conditions c)
 {
-    const struct peer *peer = get_peer(arg);
     struct crew r;
     pid_t pid[2];
 
-    if (!peer)
-        return;
-    REQUIRE_INT(0, prepare(&r, peer, usual(arg), TRUTH));
+    REQUIRE_INT(0, prepare(&r, peer, c, TRUTH));
     start_server(&r);
     pid[0] = start_client(&r, get_for_ever, 0);
     pid[1] = start_client(&r, get_after_gate, 1);
@@ -530,97 +533,62 @@ static void killed_client(const void *arg)
     atomic_store(&r.sh->gate, true);
     await(pid[1]);
     end_server(&r);
-    expect_tidy();
 }
 
 /* Nobody says goodbye: a signal alone must end the server. */
-static void only_client_killed(const void *arg)
+static void only_client_killed(const struct peer *peer, struct conditions c)
 {
-    const struct peer *peer = get_peer(arg);
     struct crew r;
-    pid_t pid;
 
-    if (!peer)
-        return;
-    REQUIRE_INT(0, prepare(&r, peer, usual(arg), TRUTH));
-    start_server(&r);
-    pid = start_client(&r, get_for_ever, 0);
-    drop(&r);
-    kill_while_it_gets(&r, pid);
+    kill_while_it_gets(&r, start_pair(&r, peer, c, get_for_ever));
     end_server(&r);
     if (peer->transport) /* only the folder, or not even that */
         EXPECT(count_files(getenv("TMPDIR")) <= 1);
-    expect_tidy();
 }
 
 /* What it left doesn't disturb the next run. */
-static void killed_server(const void *arg)
+static void killed_server(const struct peer *peer, struct conditions c)
 {
-    const struct peer *peer = get_peer(arg);
     struct crew r;
-    pid_t pid;
 
-    if (!peer)
-        return;
-    REQUIRE_INT(0, prepare(&r, peer, usual(arg), TRUTH));
-    start_server(&r);
-    pid = start_client(&r, get_for_ever, 0);
-    drop(&r);
-    kill_while_it_gets(&r, pid);
+    kill_while_it_gets(&r, start_pair(&r, peer, c, get_for_ever));
     if (r.server) {
         REQUIRE(kill(r.server, SIGKILL) == 0);
         REQUIRE(waitpid(r.server, NULL, 0) == r.server);
     }
-    run_all(peer, usual(arg), TRUTH);
-    expect_tidy();
+    run_all(peer, c, TRUTH);
 }
 
 /* Something else has the name of the folder's folder; or there is none. */
-static void no_folder(const void *arg)
+static void no_folder(const struct peer *peer, struct conditions c)
 {
-    const struct peer *peer = get_peer(arg);
     char missing[144], keep[128];
     struct crew r;
     int err;
 
-    if (!peer)
-        return;
     (void)snprintf(keep, sizeof keep, "%s", getenv("TMPDIR"));
     (void)snprintf(missing, sizeof missing, "%s/missing", keep);
     setenv("TMPDIR", missing, 1);
-    err = prepare(&r, peer, usual(arg), TRUTH);
+    err = prepare(&r, peer, c, TRUTH);
     EXPECT_INT(-ENOENT, err);
     EXPECT(strstr(r.why, missing) != NULL);
     setenv("TMPDIR", keep, 1);
-    expect_tidy();
 }
 
 /* ---- transports --------------------------------------------------------- */
 
-static void deadline(const void *arg)
+static void deadline(const struct peer *peer, struct conditions c)
 {
-    const struct peer *peer = get_peer(arg);
-    struct conditions c = usual(arg);
-
     c.deadline_ms = 2000;
-    if (!peer)
-        return;
     run_all(peer, c, TRUTH);
-    expect_tidy();
 }
 
-static void spinning(const void *arg)
+static void spinning(const struct peer *peer, struct conditions c)
 {
-    const struct peer *peer = get_peer(arg);
-    struct conditions c = usual(arg);
-
-    if (!peer)
-        return;
     c.wait = TP_SPIN;
     run_all(peer, c, TRUTH);
     c.wait = TP_ADAPT;
     run_all(peer, c, TRUTH);
-    expect_tidy();
 }
 
 /* From one byte to the longest message, and one more. */
@@ -718,41 +686,20 @@ static void wait_for_stopped(struct crew *r, unsigned index)
     leave(r, 0);
 }
 
-static void one_body(const char *name, struct conditions c, client_body *body)
+static void all_sizes(const struct peer *peer, struct conditions c)
 {
-    const struct peer *peer = get_peer(name);
-    struct crew r;
-    pid_t pid;
-
-    if (!peer)
-        return;
-    if (c.depth > peer->transport->max_depth)
-        c.depth = peer->transport->max_depth;
-    REQUIRE_INT(0, prepare(&r, peer, c, TRUTH));
-    start_server(&r);
-    pid = start_client(&r, body, 0);
-    drop(&r);
-    await(pid);
-    end_server(&r);
-    expect_tidy();
+    run_pair(peer, c, echo_all);
 }
 
-static void all_sizes(const void *arg)
+static void depth(const struct peer *peer, struct conditions c)
 {
-    one_body(arg, usual(arg), echo_all);
+    c.depth = peer->transport->max_depth < 8 ? peer->transport->max_depth : 8;
+    run_pair(peer, c, many_under_way);
 }
 
-static void depth(const void *arg)
+static void timeouts(const struct peer *peer, struct conditions c)
 {
-    struct conditions c = usual(arg);
-
-    c.depth = 8;
-    one_body(arg, c, many_under_way);
-}
-
-static void timeouts(const void *arg)
-{
-    one_body(arg, usual(arg), wait_for_stopped);
+    run_pair(peer, c, wait_for_stopped);
 }
 
 /* ---- subjects ----------------------------------------------------------- */
@@ -765,43 +712,28 @@ static void refused(const struct peer *peer, struct conditions c)
     EXPECT(strstr(r.why, peer->name) != NULL);
 }
 
-static void conditions(const void *arg)
+static void conditions(const struct peer *peer, struct conditions c)
 {
-    const struct peer *peer = get_peer(arg);
-    struct conditions c = usual(arg);
+    struct conditions odd[] = {c, c, c, c, c};
 
-    if (!peer)
-        return;
-    c.op = OP_ECHO;
-    refused(peer, c);
-    c = usual(arg);
-    c.depth = 2;
-    refused(peer, c);
-    c = usual(arg);
-    c.deadline_ms = 1000;
-    refused(peer, c);
-    c = usual(arg);
-    c.wait = TP_SPIN;
-    refused(peer, c);
-    c = usual(arg);
-    c.work_us = 1;
-    refused(peer, c);
+    odd[0].op = OP_ECHO;
+    odd[1].depth = 2;
+    odd[2].deadline_ms = 1000;
+    odd[3].wait = TP_SPIN;
+    odd[4].work_us = 1;
+    for (size_t i = 0; i < COUNT(odd); i++)
+        refused(peer, odd[i]);
     EXPECT_INT(0, count_files(getenv("TMPDIR")));
 }
 
-static void not_in_path(const void *arg)
+static void not_in_path(const struct peer *peer, struct conditions c)
 {
-    const struct peer *peer = get_peer("redis");
     struct crew r;
 
-    (void)arg;
-    if (!peer)
-        return;
     setenv("PATH", "/nonexistent:", 1);
-    EXPECT_INT(-ENOSYS, prepare(&r, peer, usual("redis"), TRUTH));
+    EXPECT_INT(-ENOSYS, prepare(&r, peer, c, TRUTH));
     EXPECT_STR("skipped: no redis-server in PATH; make deps-peers installs it",
                r.why);
-    expect_tidy();
 }
 
 static void join_fails(struct crew *r, unsigned index)
@@ -811,31 +743,19 @@ static void join_fails(struct crew *r, unsigned index)
 }
 
 /* A server that ends at once: a sentence after two seconds, not a hang. */
-static void does_not_start(const void *arg)
+static void does_not_start(const struct peer *peer, struct conditions c)
 {
-    const struct peer *peer = get_peer("redis");
     static const char script[] = "#!/bin/sh\nexit 0\n";
     char path[128];
-    struct crew r;
-    pid_t pid;
     int fd;
 
-    (void)arg;
-    if (!peer)
-        return;
     (void)snprintf(path, sizeof path, "%s/redis-server", harness_dir());
     fd = open(path, O_WRONLY | O_CREAT, 0700);
     REQUIRE(fd >= 0);
     REQUIRE(write(fd, script, sizeof script - 1) == sizeof script - 1);
     (void)close(fd);
     setenv("PATH", harness_dir(), 1);
-    REQUIRE_INT(0, prepare(&r, peer, usual("redis"), TRUTH));
-    start_server(&r);
-    pid = start_client(&r, join_fails, 0);
-    drop(&r);
-    await(pid);
-    end_server(&r);
-    expect_tidy();
+    run_pair(peer, c, join_fails);
 }
 
 /* The data file of the file peer: in the only folder below TMPDIR. */
@@ -868,16 +788,12 @@ static void change_data(const char *path)
     store_close(st);
 }
 
-static void changed_file(const void *arg)
+static void changed_file(const struct peer *peer, struct conditions c)
 {
-    const struct peer *peer = get_peer("file");
     char path[512];
     struct crew r;
 
-    (void)arg;
-    if (!peer)
-        return;
-    REQUIRE_INT(0, prepare(&r, peer, usual("file"), TRUTH));
+    REQUIRE_INT(0, prepare(&r, peer, c, TRUTH));
     find_data(path, sizeof path);
     change_data(path);
     REQUIRE_INT(0, r.subject->join(r.self, 0, r.why));
@@ -891,7 +807,6 @@ static void changed_file(const void *arg)
     EXPECT_INT(-EBADMSG, r.subject->call(r.self));
     r.subject->leave(r.self, 0);
     drop(&r);
-    expect_tidy();
 }
 
 /* ---- the loader and the folder ------------------------------------------ */
@@ -925,15 +840,6 @@ static void touch(const char *path)
 
     REQUIRE(fd >= 0);
     (void)close(fd);
-}
-
-static void own_tmpdir(void)
-{
-    char tmp[128];
-
-    (void)snprintf(tmp, sizeof tmp, "%s/tmp", harness_dir());
-    REQUIRE(mkdir(tmp, 0700) == 0);
-    setenv("TMPDIR", tmp, 1);
 }
 
 /* A process that makes a folder with two files, and ends in this way. */
@@ -1020,38 +926,48 @@ static void folder_stays(const void *arg)
 
 /* ---- the list ----------------------------------------------------------- */
 
-#define EACH(peer)                                                             \
-    {.name = peer "/one-client", .run = one_client, .arg = peer},              \
-        {.name = peer "/eight-clients", .run = eight_clients, .arg = peer},    \
-        {.name = peer "/sizes", .run = sizes, .arg = peer},                    \
-        {.name = peer "/wrong-payload", .run = wrong_payload, .arg = peer},    \
-        {.name = peer "/killed-client", .run = killed_client, .arg = peer},    \
-        {.name = peer "/only-client-killed",                                   \
-         .run = only_client_killed,                                            \
-         .arg = peer},                                                         \
+/* A case: a check of a peer. */
+struct about {
+    const char *peer;
+    void (*check)(const struct peer *peer, struct conditions c);
+};
+
+static void run_check(const void *arg)
+{
+    const struct about *a = arg;
+    const struct peer *peer = get_peer(a->peer);
+
+    if (!peer)
+        return;
+    own_tmpdir();
+    a->check(peer, usual(a->peer));
+    expect_tidy();
+}
+
+#define CHECK(peer, what, check)                                               \
     {                                                                          \
-        .name = peer "/killed-server", .run = killed_server, .arg = peer       \
+        .name = peer "/" what, .run = run_check, .arg = &(const struct about)  \
+        {                                                                      \
+            peer, check                                                        \
+        }                                                                      \
     }
+
+#define EACH(peer)                                                             \
+    CHECK(peer, "one-client", one_client),                                     \
+        CHECK(peer, "eight-clients", eight_clients),                           \
+        CHECK(peer, "sizes", sizes),                                           \
+        CHECK(peer, "wrong-payload", wrong_payload),                           \
+        CHECK(peer, "killed-client", killed_client),                           \
+        CHECK(peer, "only-client-killed", only_client_killed),                 \
+        CHECK(peer, "killed-server", killed_server)
 
 #define TRANSPORT(peer)                                                        \
-    EACH(peer), {.name = peer "/deadline", .run = deadline, .arg = peer},      \
-        {.name = peer "/spinning", .run = spinning, .arg = peer},              \
-        {.name = peer "/all-sizes", .run = all_sizes, .arg = peer},            \
-        {.name = peer "/depth", .run = depth, .arg = peer},                    \
-    {                                                                          \
-        .name = peer "/timeouts", .run = timeouts, .arg = peer                 \
-    }
+    EACH(peer), CHECK(peer, "deadline", deadline),                             \
+        CHECK(peer, "spinning", spinning),                                     \
+        CHECK(peer, "all-sizes", all_sizes), CHECK(peer, "depth", depth),      \
+        CHECK(peer, "timeouts", timeouts)
 
-#define SUBJECT(peer)                                                          \
-    EACH(peer),                                                                \
-    {                                                                          \
-        .name = peer "/conditions", .run = conditions, .arg = peer             \
-    }
-
-#define FOLDER(peer)                                                           \
-    {                                                                          \
-        .name = peer "/no-folder", .run = no_folder, .arg = peer               \
-    }
+#define SUBJECT(peer) EACH(peer), CHECK(peer, "conditions", conditions)
 
 static const struct test_case cases[] = {
     {.name = "loader", .run = loader},
@@ -1059,18 +975,18 @@ static const struct test_case cases[] = {
     {.name = "folder-stays", .run = folder_stays},
     TRANSPORT("tcp"),
     TRANSPORT("zmq"),
-    FOLDER("zmq"),
+    CHECK("zmq", "no-folder", no_folder),
     TRANSPORT("nng"),
-    FOLDER("nng"),
+    CHECK("nng", "no-folder", no_folder),
     SUBJECT("redis"),
-    FOLDER("redis"),
-    {.name = "redis/not-in-path", .run = not_in_path},
-    {.name = "redis/does-not-start", .run = does_not_start},
+    CHECK("redis", "no-folder", no_folder),
+    CHECK("redis", "not-in-path", not_in_path),
+    CHECK("redis", "does-not-start", does_not_start),
     SUBJECT("sqlite"),
-    FOLDER("sqlite"),
+    CHECK("sqlite", "no-folder", no_folder),
     SUBJECT("file"),
-    FOLDER("file"),
-    {.name = "file/changed", .run = changed_file},
+    CHECK("file", "no-folder", no_folder),
+    CHECK("file", "changed", changed_file),
 };
 
 int main(int argc, char **argv)

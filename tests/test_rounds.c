@@ -20,11 +20,11 @@
  */
 #include "clock.h"
 #include "disk.h"
+#include "random.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -83,10 +83,7 @@ static struct desk *desk;
 
 static uint64_t below(uint64_t *state, uint64_t n)
 {
-    *state ^= *state << 13;
-    *state ^= *state >> 7;
-    *state ^= *state << 17;
-    return *state % n;
+    return random_next(state) % n;
 }
 
 /* ---- a writer ------------------------------------------------------------- */

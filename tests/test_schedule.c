@@ -4,6 +4,7 @@
  */
 #include "crc32.h"
 #include "harness.h"
+#include "random.h"
 #include "schedule.h"
 #include "timestamp.h"
 
@@ -16,14 +17,11 @@
 
 static struct event naive[NAIVE_IDS + 1]; /* by id; start == end: free */
 
-static uint64_t random_state = 88172645463325252u;
-
 static uint64_t random_below(uint64_t n)
 {
-    random_state ^= random_state << 13;
-    random_state ^= random_state >> 7;
-    random_state ^= random_state << 17;
-    return random_state % n;
+    static uint64_t state = RANDOM_SEED;
+
+    return random_next(&state) % n;
 }
 
 static bool naive_has(uint32_t id)

@@ -5,6 +5,7 @@
  */
 #include "crc32.h"
 #include "harness.h"
+#include "random.h"
 #include "store.h"
 
 #include <errno.h>
@@ -351,14 +352,11 @@ static struct {
     int64_t start;
 } naive[RANDOM_IDS + 2]; /* one more: asked for, and never there */
 
-static uint64_t random_state = 88172645463325252u;
-
 static uint64_t random_below(uint64_t n)
 {
-    random_state ^= random_state << 13;
-    random_state ^= random_state >> 7;
-    random_state ^= random_state << 17;
-    return random_state % n;
+    static uint64_t state = RANDOM_SEED;
+
+    return random_next(&state) % n;
 }
 
 static void random_change(struct store *st, uint64_t token, uint32_t *ids)

@@ -762,13 +762,13 @@ static void check_kept(const struct writer *w)
     store_close(st);
 }
 
-static void store_writers(const void *arg)
+static void store_writers(const struct param *p)
 {
     struct writer w[WRITERS];
     struct store *st = open_store();
     struct store_stats stats;
 
-    (void)arg;
+    (void)p;
     run_writers(st, w);
     store_stats(st, &stats);
     EXPECT(stats.syncs <= WRITERS * WRITES);
@@ -780,12 +780,12 @@ static void store_writers(const void *arg)
 
 /* The first writer whose sync fails, those who waited for the same sync and
  * all that come later are refused; what was acknowledged before is kept. */
-static void store_sync_fails(const void *arg)
+static void store_sync_fails(const struct param *p)
 {
     struct writer w[WRITERS];
     struct store *st = open_store();
 
-    (void)arg;
+    (void)p;
     atomic_store(&syncs_left, 10);
     run_writers(st, w);
     for (unsigned i = 0; i < WRITERS; i++) {
@@ -940,7 +940,7 @@ static unsigned start_users(struct campus *c, struct user *u,
 }
 
 /* Five lanes, one store, USERS clients on each lane. */
-static void server_everything(const void *arg)
+static void server_everything(const struct param *p)
 {
     struct campus c = {.opts = {.clients = USERS, .open_ms = LONG_MS}};
     struct user u[SET * USERS];
@@ -948,7 +948,7 @@ static void server_everything(const void *arg)
     struct store_stats stats;
     unsigned n;
 
-    (void)arg;
+    (void)p;
     campus_open(&c, false);
     for (unsigned i = 0; i < USERS; i++)
         pipes[i] = fork_pipe_user(&c, i);
@@ -974,14 +974,14 @@ static void server_everything(const void *arg)
 
 /* The server is told to stop while all are talking: it ends, they learn it,
  * and what they were told is done is there. */
-static void server_stops(const void *arg)
+static void server_stops(const struct param *p)
 {
     struct campus c = {.opts = {.clients = USERS, .open_ms = LONG_MS}};
     struct user u[SET * USERS];
     sem_t talking;
     unsigned n;
 
-    (void)arg;
+    (void)p;
     sem_init(&talking, 0, 0);
     c.st = open_store();
     campus_open(&c, true);
@@ -1004,56 +1004,38 @@ static void server_stops(const void *arg)
 
 /* ---- the list ------------------------------------------------------------- */
 
-static const struct {
-    const char *name;
-    void (*check)(const struct param *p);
-    bool any_wait; /* once is enough: nothing in it waits */
-    const char *only;
-} checks[] = {
-    {"talk", check_talk, false, NULL},
-    {"come-and-go", check_come_and_go, false, NULL},
-    {"server-leaves", check_server_leaves, false, NULL},
-    {"two-servers", check_two_servers, false, NULL},
-    {"starters", check_starters, true, NULL},
-    {"handed-over", check_handed_over, false, NULL},
-    {"overwritten", check_overwritten, true, "shm"},
+static const struct check waiting[] = {
+    {"talk", check_talk, 0, NULL},
+    {"come-and-go", check_come_and_go, 0, NULL},
+    {"server-leaves", check_server_leaves, 0, NULL},
+    {"two-servers", check_two_servers, 0, NULL},
+    {"handed-over", check_handed_over, 0, NULL},
+    {0},
 };
 
-static void run_check(const void *arg)
-{
-    const struct param *p = arg;
+static const struct check once[] = {
+    {"starters", check_starters, 0, NULL},
+    {"overwritten", check_overwritten, 0, "shm"},
+    {0},
+};
 
-    p->check(p);
-}
+static const struct check others[] = {
+    {"store/writers", store_writers, 0, NULL},
+    {"store/sync-fails", store_sync_fails, 0, NULL},
+    {"server/everything", server_everything, 0, NULL},
+    {"server/stops", server_stops, 0, NULL},
+    {0},
+};
 
 int main(int argc, char **argv)
 {
-    static const char *const waits[] = {"block", "spin", "adapt"};
-    static struct param params[100];
-    static char names[100][60];
-    static struct test_case cases[100] = {
-        {"store/writers", store_writers, NULL, 0, false},
-        {"store/sync-fails", store_sync_fails, NULL, 0, false},
-        {"server/everything", server_everything, NULL, 0, false},
-        {"server/stops", server_stops, NULL, 0, false},
-    };
-    size_t n = 4;
+    struct test_suite suite = {.name = "threads"};
 
-    for (int i = 0; tp_all[i]; i++)
-        for (size_t k = 0; k < COUNT(checks); k++)
-            for (int w = 0; w < (checks[k].any_wait ? 1 : 3); w++) {
-                if (!(tp_all[i]->caps & TP_NAMED) ||
-                    (checks[k].only && strcmp(checks[k].only, tp_all[i]->name)))
-                    continue;
-                params[n] =
-                    (struct param){tp_all[i], (enum tp_wait)w, checks[k].check};
-                snprintf(names[n], sizeof names[n], "%s/%s/%s", tp_all[i]->name,
-                         waits[w], checks[k].name);
-                cases[n] = (struct test_case){
-                    .name = names[n], .run = run_check, .arg = &params[n]};
-                n++;
-            }
-    return harness_main(
-        argc, argv,
-        &(struct test_suite){.name = "threads", .cases = cases, .count = n});
+    for (size_t t = 0; tp_all[t]; t++)
+        if (tp_all[t]->caps & TP_NAMED) { /* a pipe needs processes */
+            add_for_waits(&suite, run_check, tp_all[t], waiting);
+            add_once(&suite, run_check, tp_all[t], once);
+        }
+    add_once(&suite, run_check, NULL, others);
+    return harness_main(argc, argv, &suite);
 }

@@ -5,6 +5,7 @@
  * its size: with SAN=address, reading one byte too far ends the test.
  */
 #include "harness.h"
+#include "random.h"
 #include "wire.h"
 
 #include <errno.h>
@@ -92,15 +93,6 @@ static void expect_same(const struct wire_request *a,
     REQUIRE(a->bytes_len == b->bytes_len);
     if (a->bytes_len > 0)
         EXPECT_BYTES(a->bytes, b->bytes, a->bytes_len);
-}
-
-/* xorshift64: the same numbers in every run. */
-static uint64_t next_random(uint64_t *state)
-{
-    *state ^= *state << 13;
-    *state ^= *state >> 7;
-    *state ^= *state << 17;
-    return *state;
 }
 
 /* ---- requests ----------------------------------------------------------- */
@@ -510,12 +502,12 @@ static void noise(const void *arg)
 
     (void)arg;
     for (int i = 0; i < 1000000; i++) {
-        size_t len = next_random(&state) % 64;
+        size_t len = random_next(&state) % 64;
         uint8_t *msg = malloc(len > 0 ? len : 1);
 
         REQUIRE(msg != NULL);
         for (size_t at = 0; at < len; at++)
-            msg[at] = (uint8_t)(next_random(&state) >> 32);
+            msg[at] = (uint8_t)(random_next(&state) >> 32);
         /* Most noise fails at its first byte: let more of it come further. */
         if (i % 4 != 0 && len >= 4) {
             msg[0] = WIRE_VERSION;

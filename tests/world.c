@@ -1,7 +1,7 @@
 /*
  * world.c - see world.h
  *
- * It needs _GNU_SOURCE for MAP_ANONYMOUS, sem_clockwait and
+ * It needs _GNU_SOURCE for MAP_ANONYMOUS, prlimit, sem_clockwait, unshare and
  * usleep.
  */
 #define _GNU_SOURCE
@@ -9,11 +9,13 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -26,6 +28,67 @@ int64_t now_ms(int64_t since)
 
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000 - since;
+}
+
+/* ---- cases -------------------------------------------------------------- */
+
+#define CASES 2000 /* more than there are */
+
+void run_check(const void *param)
+{
+    const struct param *p = param;
+    char why[200];
+
+    if (p->t && tp_probe(p->t, why, sizeof why) < 0)
+        harness_skip("%s: %s", p->t->name, why);
+    else
+        p->check(p);
+}
+
+static void add_case(struct test_suite *suite, void (*run)(const void *),
+                     struct param p, const char *where,
+                     const struct check *check)
+{
+    static struct param params[CASES];
+    static struct test_case cases[CASES];
+    static char names[CASES][64];
+    size_t n = suite->count;
+
+    if (n == CASES || (check->only && (!p.t || strcmp(check->only, p.t->name))))
+        return;
+    params[n] = p;
+    snprintf(names[n], sizeof names[n], "%s%s", where, check->name);
+    cases[n] = (struct test_case){.name = names[n],
+                                  .run = run,
+                                  .arg = &params[n],
+                                  .seconds = check->seconds};
+    suite->cases = cases;
+    suite->count++;
+}
+
+void add_for_waits(struct test_suite *suite, void (*run)(const void *),
+                   const struct transport *t, const struct check *table)
+{
+    static const char *const waits[] = {"block", "spin", "adapt"};
+    char where[40];
+
+    for (int how = TP_BLOCK; how <= TP_ADAPT; how++) {
+        snprintf(where, sizeof where, "%s/%s/", t->name, waits[how]);
+        for (const struct check *c = table; c->name; c++)
+            add_case(suite, run, (struct param){t, (enum tp_wait)how, c->check},
+                     where, c);
+    }
+}
+
+void add_once(struct test_suite *suite, void (*run)(const void *),
+              const struct transport *t, const struct check *table)
+{
+    char where[40] = "";
+
+    if (t)
+        snprintf(where, sizeof where, "%s/", t->name);
+    for (const struct check *c = table; c->name; c++)
+        add_case(suite, run, (struct param){t, TP_BLOCK, c->check}, where, c);
 }
 
 /* ---- making ------------------------------------------------------------- */
@@ -155,17 +218,36 @@ void world_end(struct world *w)
     world_stop_server(w);
 }
 
+static void begin(struct world *w, const struct param *p, struct tp_opts opts,
+                  world_server *serve, world_client *run, unsigned n)
+{
+    world_open(w, p, opts);
+    world_serve(w, serve);
+    for (unsigned i = 0; i < n; i++)
+        world_add(w, run);
+    world_drop(w);
+}
+
 void world_run(const struct param *p, struct tp_opts opts, world_server *serve,
                world_client *run, unsigned n)
 {
     struct world w = {0};
 
-    world_open(&w, p, opts);
-    world_serve(&w, serve);
-    for (unsigned i = 0; i < n; i++)
-        world_add(&w, run);
-    world_drop(&w);
+    begin(&w, p, opts, serve, run, n);
     world_end(&w);
+}
+
+void world_run_killed(const struct param *p, struct tp_opts opts,
+                      world_server *serve, world_client *run, unsigned n)
+{
+    struct world w = {0};
+
+    begin(&w, p, opts, serve, run, n);
+    gate_wait(&w, 0);
+    world_kill_server(&w);
+    gate_open(&w, 1);
+    world_join_clients(&w);
+    world_sweep(&w);
 }
 
 void world_kill(pid_t pid)
@@ -175,6 +257,12 @@ void world_kill(pid_t pid)
     kill(pid, SIGKILL);
     REQUIRE(waitpid(pid, &status, 0) == pid);
     EXPECT(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+}
+
+void world_kill_server(struct world *w)
+{
+    world_kill(w->server);
+    w->server = 0;
 }
 
 void world_sweep(struct world *w)
@@ -283,19 +371,6 @@ void gate_wait(struct world *w, unsigned gate)
                   "gate %u: nobody opened it in time", gate);
 }
 
-int count_descriptors(void)
-{
-    DIR *d = opendir("/proc/self/fd");
-    int n = -3; /* ".", ".." and the folder's own descriptor */
-
-    if (!d)
-        return -1;
-    while (readdir(d))
-        n++;
-    closedir(d);
-    return n;
-}
-
 /* ---- what goes on while something goes wrong ------------------------------ */
 
 void world_honest(struct world *w, struct tp_client *c, unsigned i)
@@ -373,4 +448,54 @@ void object_name(char object[RUNDIR_OBJECT_MAX], const char *name)
     REQUIRE(dir >= 0);
     rundir_object(object, dir, name);
     close(dir);
+}
+
+/* ---- this process and its machine --------------------------------------- */
+
+int count_entries(const char *path)
+{
+    DIR *d = opendir(path);
+    int n = -2; /* "." and ".." */
+
+    if (!d)
+        return -1;
+    while (readdir(d))
+        n++;
+    closedir(d);
+    return n;
+}
+
+int count_descriptors(void)
+{
+    return count_entries("/proc/self/fd") - 1; /* the folder's own */
+}
+
+void soft_limit(pid_t pid, int resource, rlim_t n)
+{
+    __rlimit_resource_t which = (__rlimit_resource_t)resource;
+    struct rlimit r;
+
+    REQUIRE_INT(0, prlimit(pid, which, NULL, &r));
+    r.rlim_cur = n < r.rlim_max ? n : r.rlim_max;
+    REQUIRE_INT(0, prlimit(pid, which, &r, NULL));
+}
+
+bool mount_own(const char *path, const char *size)
+{
+    char options[64];
+
+    snprintf(options, sizeof options, "mode=1777,size=%s", size);
+    if (unshare(CLONE_NEWNS) == 0 &&
+        mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+        mount("none", path, "tmpfs", 0, options) == 0)
+        return true;
+    harness_skip("no right to mount a %s of its own", path);
+    return false;
+}
+
+const char *ipclab_path(void)
+{
+    const char *given = getenv("IPCLAB_BIN");
+
+    return given ? given : "build/ipclab";
 }

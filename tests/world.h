@@ -16,6 +16,7 @@
 
 #include <semaphore.h>
 #include <stdatomic.h>
+#include <sys/resource.h>
 
 #define LONG_MS   5000 /* "never", for a test: generous */
 #define GATES     4
@@ -28,7 +29,7 @@ struct param {
     void (*check)(const struct param *p);
 };
 
-/* One line of a table of cases; a table ends with a line of zeros. */
+/* One line of a table of checks; a table ends with a line of zeros. */
 struct check {
     const char *name;
     void (*check)(const struct param *p);
@@ -37,6 +38,18 @@ struct check {
 };
 extern const struct check promise_checks[]; /* promises.c */
 extern const struct check hostile_checks[]; /* hostile.c */
+
+/* Of a table's checks, those that are about `t` become cases of the suite (zero
+ * at first but for its name): TRANSPORT/WAIT/NAME for each way to wait, or
+ * TRANSPORT/NAME, which blocks. With NULL for `t` it is NAME alone. Each calls
+ * `run` with its struct param. */
+void add_for_waits(struct test_suite *suite, void (*run)(const void *param),
+                   const struct transport *t, const struct check *table);
+void add_once(struct test_suite *suite, void (*run)(const void *param),
+              const struct transport *t, const struct check *table);
+
+/* What `run` is, as a rule: does the check if its transport can be used here. */
+void run_check(const void *param);
 
 /* Shared by all processes of a world. */
 struct board {
@@ -84,6 +97,11 @@ void world_drop(struct world *w);
 void world_run(const struct param *p, struct tp_opts opts, world_server *serve,
                world_client *run, unsigned n);
 
+/* The same, but a client opens gate 0 and then the server is killed; gate 1
+ * opens for one of them, and at the end the next start finds its names. */
+void world_run_killed(const struct param *p, struct tp_opts opts,
+                      world_server *serve, world_client *run, unsigned n);
+
 /* Wait for the clients (each must exit with 0), stop the server with SIGTERM
  * and wait for it too. */
 void world_end(struct world *w);
@@ -91,6 +109,7 @@ void world_join_clients(struct world *w);
 void world_stop_server(struct world *w);
 /* kill -9 and reap. */
 void world_kill(pid_t pid);
+void world_kill_server(struct world *w);
 
 /* After a server was killed: the next start takes its names over, and closing
  * leaves nothing. For a pipe there is nothing to do. */
@@ -134,7 +153,19 @@ void runtime_file(char *path, size_t cap, const struct transport *t);
 /* The name of a queue or segment of this folder. */
 void object_name(char object[RUNDIR_OBJECT_MAX], const char *name);
 
+/* How many entries a folder has but "." and ".."; -1: there is none. */
+int count_entries(const char *path);
 /* How many descriptors this process has open. */
 int count_descriptors(void);
+
+/* Sets a soft limit of a process (0 = this one), at most to its hard one. */
+void soft_limit(pid_t pid, int resource, rlim_t n);
+
+/* Puts an empty file system over this folder, for this case alone; `size` as
+ * for mount(8): "1m". False, with the case skipped: who runs it may not. */
+bool mount_own(const char *path, const char *size);
+
+/* The path of the program: $IPCLAB_BIN, or build/ipclab. */
+const char *ipclab_path(void);
 
 #endif

@@ -11,7 +11,6 @@
 #include "table_parts.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* Rows of one line, whatever the sweep changes. */
