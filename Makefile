@@ -146,16 +146,18 @@ $(BUILD)/peers/%.so: bench/peers/%.c $(BUILD)/settings | $(BUILD)/found \
 	else echo "skipped: peer $* (no <$(call needs,2)>; make deps-peers installs it)"; fi
 
 # The timetable page: a gateway that `ipclab web` loads, and the page's files.
-WEB = $(addprefix socket/web/, api door gateway shelf watch way web)
+WEB = $(addprefix socket/web/, api api_call api_events api_files api_ways door \
+      gateway guests reply shelf watch way web)
 PAGE = $(wildcard socket/web/page/*)
 web: all $(BUILD)/web/gateway.so
 	$(Q)$(BUILD)/ipclab web
-$(BUILD)/web/gateway.so: $(addsuffix .c, $(WEB)) $(PAGE) $(BUILD)/settings | \
+$(BUILD)/web/gateway.so: $(addsuffix .c, $(WEB)) $(wildcard socket/web/*.h common/*.h) \
+                         $(PAGE) $(BUILD)/settings | \
                          $(BUILD)/found $(filter deps-web,$(MAKECMDGOALS))
 	$(Q)mkdir -p $(@D)
 	$(Q)if echo '#include <microhttpd.h>' | $(CC) -E -x c - >/dev/null 2>&1; then \
 	    $(if $(V),set -x;) echo "LD web/gateway.so"; \
-	    $(COMPILE) -Isocket/web -fPIC -shared $(LDFLAGS) -o $@ \
+	    $(filter-out -MMD -MP,$(COMPILE)) -Isocket/web -fPIC -shared $(LDFLAGS) -o $@ \
 	        $(filter %.c,$^) -lmicrohttpd $(CJSON_LIBS) && \
 	    cp $(PAGE) $(@D); \
 	else echo "skipped: the page's gateway (no <microhttpd.h>; make deps-web \

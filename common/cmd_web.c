@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #define FOLDER_MAX 1024 /* bytes of its path */
+#define PLACE_MAX  64   /* of that, for one of the places below */
 
 typedef int web_main(const struct cli *cli, const char *dir);
 
@@ -24,7 +25,7 @@ static const char *const places[] = {"web", "../lib/ipclab/web"};
 /* The folder with gateway.so and the page; false: there is none. */
 static bool find_folder(char dir[FOLDER_MAX])
 {
-    char self[FOLDER_MAX - 64], file[FOLDER_MAX + 16];
+    char self[FOLDER_MAX - PLACE_MAX], file[FOLDER_MAX + 16];
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
     char *slash;
 
@@ -50,8 +51,8 @@ int cmd_web(const struct cli *cli)
 
     if (!find_folder(dir))
         return cmd_error(CMD_CREATE,
-                         "the gateway isn't there: it is built where "
-                         "libmicrohttpd is installed (make deps-web all)");
+                         "the page's gateway isn't built; type: make deps-web "
+                         "all");
     (void)snprintf(file, sizeof file, "%s/gateway.so", dir);
     handle = dlopen(file, RTLD_NOW | RTLD_LOCAL);
     if (handle)
@@ -59,5 +60,5 @@ int cmd_web(const struct cli *cli)
         *(void **)&run = dlsym(handle, "web_main");
     if (!run)
         return cmd_error(CMD_CREATE, "cannot load the gateway: %s", dlerror());
-    return run(cli, dir);
+    return run(cli, dir); /* and leave it loaded: the process ends */
 }

@@ -35,6 +35,14 @@ for object in $objects; do
         >"$build/gcov/$(echo "$source" | tr / -)"
 done
 
+# The gateway is compiled in one go, and its counters are named after it.
+for counters in "$build"/web/gateway.so-*.gcda; do
+    [ -e "$counters" ] || continue # it isn't built here
+    source=socket/web/$(basename "$counters" .gcda | sed 's/gateway.so-//').c
+    gcov -b -c -t -o "$counters" "$source" 2>/dev/null \
+        >"$build/gcov/$(echo "$source" | tr / -)"
+done
+
 # One table over all of them. A header's inline functions are compiled into
 # each file that includes it: a line of theirs has run when it ran in one.
 : >"$build/missed.txt"

@@ -1,9 +1,8 @@
 /*
  * door.c - see door.h
  *
- * Why a header may be there only once: two readers of the same request, one of
- * which takes the first and one the last, are how requests are smuggled. The
- * library takes what it likes; we take none.
+ * The library is easy-going: it takes two Hosts, a Content-Length beside a
+ * Transfer-Encoding, and targets that are whole URLs. We take none of them.
  *
  * It needs _DEFAULT_SOURCE for getrandom.
  */
@@ -17,59 +16,81 @@
 #include <strings.h>
 #include <sys/random.h>
 
-enum {
-    BAD_REQUEST = 400,
-    UNAUTHORIZED = 401,
-    FORBIDDEN = 403,
-    NOT_FOUND = 404,
-    NOT_ALLOWED = 405,
-    LENGTH_REQUIRED = 411,
-    TOO_LARGE = 413,
-    WRONG_TYPE = 415,
-    MISDIRECTED = 421
-};
+#define LENGTH_DIGITS 15 /* of a length; more are too long for any path */
 
-static int refuse(int status, const char **why, const char *sentence)
+/* ---- pairs -------------------------------------------------------------- */
+
+/* How two names are compared. */
+typedef int compare(const char *a, const char *b);
+
+static const char *find(const struct door_pairs *p, const char *name,
+                        compare *differ)
 {
-    *why = sentence;
-    return status;
+    for (size_t i = 0; i < p->count; i++)
+        if (differ(p->at[i].name, name) == 0)
+            return p->at[i].value ? p->at[i].value : "";
+    return NULL;
 }
 
-static unsigned count_of(const struct door_request *rq, const char *name)
+static unsigned count_of(const struct door_pairs *p, const char *name,
+                         compare *differ)
 {
     unsigned n = 0;
 
-    for (size_t i = 0; i < rq->count; i++)
-        n += strcasecmp(rq->headers[i].name, name) == 0;
+    for (size_t i = 0; i < p->count; i++)
+        n += differ(p->at[i].name, name) == 0;
     return n;
 }
 
 const char *door_header(const struct door_request *rq, const char *name)
 {
-    for (size_t i = 0; i < rq->count; i++)
-        if (strcasecmp(rq->headers[i].name, name) == 0)
-            return rq->headers[i].value ? rq->headers[i].value : "";
-    return NULL;
+    return find(&rq->headers, name, strcasecmp);
 }
 
-/* ---- the first look ------------------------------------------------------- */
-
-static bool is_path(const char *target)
+const char *door_query(const struct door_pairs *query, const char *name)
 {
-    if (target[0] != '/')
+    return find(query, name, strcmp);
+}
+
+/* ---- the first look ----------------------------------------------------- */
+
+static bool is_path(const char *path)
+{
+    if (path[0] != '/')
         return false;
-    for (; *target; target++)
-        if ((unsigned char)*target < ' ' || *target == 0x7f)
+    for (; *path; path++)
+        if ((unsigned char)*path < ' ' || *path == 0x7f)
             return false;
     return true;
 }
 
-/* Decimal digits only, and not too many of them. */
+/* What must not be there twice: two readers of the same request, one of which
+ * takes the first and one the last, are how requests are smuggled. */
+static bool repeats_header(const struct door_pairs *headers)
+{
+    static const char *const single[] = {"Host",          "Content-Length",
+                                         "Content-Type",  "Origin",
+                                         "Authorization", "Sec-Fetch-Site"};
+
+    for (size_t i = 0; i < sizeof single / sizeof *single; i++)
+        if (count_of(headers, single[i], strcasecmp) > 1)
+            return true;
+    return false;
+}
+
+static bool repeats_parameter(const struct door_pairs *query)
+{
+    for (size_t i = 0; i < query->count; i++)
+        if (count_of(query, query->at[i].name, strcmp) > 1)
+            return true;
+    return false;
+}
+
 static bool is_length(const char *text)
 {
     size_t n = strspn(text, "0123456789");
 
-    return n > 0 && n < 16 && text[n] == '\0';
+    return n > 0 && text[n] == '\0';
 }
 
 static bool is_our_host(const struct door *d, const char *host)
@@ -85,15 +106,20 @@ static bool is_our_host(const struct door *d, const char *host)
     return false;
 }
 
+static bool is_api(const struct door_request *rq)
+{
+    return strncmp(rq->path, "/api/", 5) == 0;
+}
+
 /* Another site's page must not even read through the user's browser. Old
- * browsers and programs don't say where they come from: they need the token,
- * as everybody does. */
+ * browsers and programs don't say where they come from: they need the key, as
+ * everybody does. */
 static bool is_foreign(const struct door_request *rq, const char *host)
 {
     const char *site = door_header(rq, "Sec-Fetch-Site");
     const char *origin = door_header(rq, "Origin");
     bool safe = !strcmp(rq->method, "GET") || !strcmp(rq->method, "HEAD");
-    bool page = safe && strncmp(rq->target, "/api", 4) != 0;
+    bool page = safe && !is_api(rq);
 
     if (origin && (strncmp(origin, "http://", 7) != 0 ||
                    strcasecmp(origin + 7, host) != 0))
@@ -103,35 +129,29 @@ static bool is_foreign(const struct door_request *rq, const char *host)
            strcmp(site, "none") != 0;
 }
 
-int door_look(const struct door *d, const struct door_request *rq,
-              const char **why)
+enum refusal door_look(const struct door *d, const struct door_request *rq)
 {
-    static const char *const single[] = {"Host",          "Content-Length",
-                                         "Content-Type",  "Origin",
-                                         "Authorization", "Sec-Fetch-Site"};
     const char *host = door_header(rq, "Host");
     const char *length = door_header(rq, "Content-Length");
 
-    if (!is_path(rq->target))
-        return refuse(BAD_REQUEST, why, "the target isn't a path");
-    for (size_t i = 0; i < sizeof single / sizeof *single; i++)
-        if (count_of(rq, single[i]) > 1)
-            return refuse(BAD_REQUEST, why, "a header is there twice");
+    if (!is_path(rq->path))
+        return REPLY_BAD_TARGET;
+    if (repeats_header(&rq->headers))
+        return REPLY_REPEATED_HEADER;
+    if (repeats_parameter(&rq->query))
+        return REPLY_REPEATED_PARAMETER;
     if (door_header(rq, "Transfer-Encoding"))
-        return refuse(BAD_REQUEST, why,
-                      "bodies come with a Content-Length here");
+        return REPLY_TRANSFER_ENCODING;
     if (length && !is_length(length))
-        return refuse(BAD_REQUEST, why, "Content-Length isn't a number");
+        return REPLY_BAD_LENGTH;
     if (!host)
-        return refuse(BAD_REQUEST, why, "the header Host is missing");
+        return REPLY_NO_HOST;
     if (!is_our_host(d, host))
-        return refuse(MISDIRECTED, why, "nobody of this name is here");
-    if (is_foreign(rq, host))
-        return refuse(FORBIDDEN, why, "another site's page is asking");
-    return 0;
+        return REPLY_WRONG_HOST;
+    return is_foreign(rq, host) ? REPLY_FOREIGN_PAGE : REPLY_OK;
 }
 
-/* ---- the second one ------------------------------------------------------- */
+/* ---- the second one ----------------------------------------------------- */
 
 /* Is `method` one of "GET, POST"? */
 static bool is_listed(const char *list, const char *method)
@@ -146,7 +166,7 @@ static bool is_listed(const char *list, const char *method)
 }
 
 /* In a time that doesn't tell how much of it is right. */
-static bool has_token(const struct door *d, const struct door_request *rq)
+static bool has_key(const struct door *d, const struct door_request *rq)
 {
     static const char scheme[] = "Bearer ";
     const char *given = door_header(rq, "Authorization");
@@ -155,10 +175,10 @@ static bool has_token(const struct door *d, const struct door_request *rq)
     if (!given || strncasecmp(given, scheme, sizeof scheme - 1) != 0)
         return false;
     given += sizeof scheme - 1;
-    if (strlen(given) != DOOR_TOKEN)
+    if (strlen(given) != DOOR_KEY)
         return false;
-    for (size_t i = 0; i < DOOR_TOKEN; i++)
-        differ |= (unsigned char)(given[i] ^ d->token[i]);
+    for (size_t i = 0; i < DOOR_KEY; i++)
+        differ |= (unsigned char)(given[i] ^ d->key[i]);
     return differ == 0;
 }
 
@@ -171,44 +191,36 @@ static bool is_type(const char *given, const char *type)
            (given[len] == '\0' || given[len] == ';' || given[len] == ' ');
 }
 
-static int check_body(const struct door_request *rq,
-                      const struct door_path *path, const char **why)
+static enum refusal check_body(const struct door_request *rq,
+                               const struct door_path *path)
 {
     const char *type = door_header(rq, "Content-Type");
     bool takes = path->body_max > 0 &&
                  (!strcmp(rq->method, "POST") || !strcmp(rq->method, "PUT"));
 
     if (!takes)
-        return door_length(rq) == 0
-                   ? 0
-                   : refuse(BAD_REQUEST, why, "no body belongs here");
+        return door_length(rq) == 0 ? REPLY_OK : REPLY_UNEXPECTED_BODY;
     if (!door_header(rq, "Content-Length"))
-        return refuse(LENGTH_REQUIRED, why, "say how long the body is");
+        return REPLY_NO_LENGTH;
     if (door_length(rq) > path->body_max)
-        return refuse(TOO_LARGE, why, "the body is too long");
-    if (!is_type(type, "application/json") &&
-        !(path->calendar && is_type(type, "text/calendar")))
-        return refuse(WRONG_TYPE, why,
-                      path->calendar ? "send application/json or text/calendar"
-                                     : "send application/json");
-    return 0;
+        return REPLY_TOO_LONG;
+    if (is_type(type, "application/json") ||
+        (path->calendar && is_type(type, "text/calendar")))
+        return REPLY_OK;
+    return REPLY_WRONG_TYPE;
 }
 
-int door_enter(const struct door *d, const struct door_request *rq,
-               const struct door_path *path, const char **why)
+enum refusal door_enter(const struct door *d, const struct door_request *rq,
+                        const struct door_path *path)
 {
-    bool api =
-        path ? path->kind == DOOR_API : strncmp(rq->target, "/api", 4) == 0;
-
     /* Before 404: what is here is nobody else's business. */
-    if (api && !has_token(d, rq))
-        return refuse(UNAUTHORIZED, why,
-                      "open the page by the link that 'ipclab web' printed");
+    if (is_api(rq) && !has_key(d, rq))
+        return REPLY_NO_KEY;
     if (!path)
-        return refuse(NOT_FOUND, why, "there is nothing here");
+        return REPLY_NO_SUCH_PATH;
     if (!is_listed(path->methods, rq->method))
-        return refuse(NOT_ALLOWED, why, "not with this method");
-    return check_body(rq, path, why);
+        return REPLY_WRONG_METHOD;
+    return check_body(rq, path);
 }
 
 size_t door_length(const struct door_request *rq)
@@ -216,19 +228,21 @@ size_t door_length(const struct door_request *rq)
     const char *text = door_header(rq, "Content-Length");
     size_t len = 0;
 
-    for (; text && *text >= '0' && *text <= '9'; text++)
-        len = len * 10 + (size_t)(*text - '0'); /* 15 digits at most */
+    if (text && strlen(text) > LENGTH_DIGITS)
+        return SIZE_MAX;
+    for (; text && *text; text++)
+        len = len * 10 + (size_t)(*text - '0'); /* door_look: digits only */
     return len;
 }
 
-int door_make_token(char token[DOOR_TOKEN + 1])
+int door_make_key(char key[DOOR_KEY + 1])
 {
-    uint8_t bytes[DOOR_TOKEN / 2];
+    uint8_t bytes[DOOR_KEY / 2];
     ssize_t n = getrandom(bytes, sizeof bytes, 0); /* whole: less than 256 */
 
     if (n != sizeof bytes)
         return n < 0 ? -errno : -EIO;
     for (size_t i = 0; i < sizeof bytes; i++)
-        (void)snprintf(token + 2 * i, 3, "%02x", bytes[i]);
+        (void)snprintf(key + 2 * i, 3, "%02x", bytes[i]);
     return 0;
 }

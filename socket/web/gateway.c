@@ -5,63 +5,46 @@
  * each piece of its body, then once more with none. A refusal is queued at the
  * first call already: the body of a request that may not come in isn't read.
  *
- * Its own limits are one for idleness: a client that sends a byte now and then
- * is never idle. So each connection is a guest with a time by which its
- * request must be there; a thread of ours shuts the late ones' sockets down.
+ * What isn't HTTP at all the library refuses by itself, with a page of its own
+ * and the end of the connection; we never see it.
+ *
+ * Rests on: libmicrohttpd(3), socket(7), ip(7).
  */
 #include "gateway.h"
 
 #include "clock.h"
+#include "guests.h"
 
 #include <errno.h>
 #include <microhttpd.h>
 #include <netinet/in.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
-#define HEADERS_MAX 64
+#define PAIRS_MAX   64    /* headers of a request, and parameters */
 #define HEAD_MEMORY 32768 /* bytes: line and headers; more is 431 */
 #define IDLE_S      30    /* between two requests of a connection */
-#define LOOK_MS     250
-#define NS_PER_MS   1000000
-#define METHOD_MAX  8
 
-/* A connection. */
-struct guest {
-    struct guest *next, **at; /* the list, under the gateway's lock */
-    int fd;
-    int64_t late; /* when its request must be there, ns; 0 = none is begun */
-};
-
-/* A request, from its head to its answer. */
+/* A request that was let in, from its head to its answer. */
 struct visit {
-    char method[METHOD_MAX];
-    char *path;
-    bool calendar;
-    uint64_t begun;
-    char *body; /* `cap` bytes */
+    uint64_t begun; /* CLOCK_MONOTONIC, ns */
+    char *body;     /* room for `cap` bytes */
     size_t len, cap;
 };
 
 struct gateway {
     struct gateway_opts o;
     struct MHD_Daemon *daemon;
-    pthread_t doorman; /* shuts late guests out */
-    pthread_mutex_t lock;
-    pthread_cond_t leave;
-    struct guest *guests;
-    bool stop;
+    struct guests guests;
 };
 
-/* ---- answers --------------------------------------------------------------- */
+/* ---- answers ------------------------------------------------------------ */
 
 /* What every answer says: nobody frames, guesses, keeps or sends on anything,
  * and the page runs no code but its own files. */
-static void add_safety(struct MHD_Response *r, bool keep)
+static void add_safety(struct MHD_Response *r, const char *keep)
 {
     static const char *const headers[][2] = {
         {"Content-Security-Policy",
@@ -79,25 +62,16 @@ static void add_safety(struct MHD_Response *r, bool keep)
 
     for (size_t i = 0; i < sizeof headers / sizeof *headers; i++)
         (void)MHD_add_response_header(r, headers[i][0], headers[i][1]);
-    (void)MHD_add_response_header(r, "Cache-Control",
-                                  keep ? "no-cache" : "no-store");
+    (void)MHD_add_response_header(r, "Cache-Control", keep);
 }
 
-/* Queue it; the body becomes the library's. */
-static enum MHD_Result send_reply(struct MHD_Connection *c,
-                                  const struct api_reply *reply,
-                                  const char *allow)
+/* What this very answer says besides. */
+static void add_headers(struct MHD_Response *r, const struct reply *reply,
+                        const char *allow)
 {
-    struct MHD_Response *r = MHD_create_response_from_buffer(
-        reply->len, reply->body, MHD_RESPMEM_MUST_FREE);
-    enum MHD_Result result;
     char text[100];
 
-    if (!r) {
-        free(reply->body);
-        return MHD_NO; /* closes the connection */
-    }
-    add_safety(r, false);
+    add_safety(r, "no-store");
     (void)MHD_add_response_header(
         r, "Content-Type", reply->type ? reply->type : "application/json");
     if (reply->name) {
@@ -105,21 +79,39 @@ static enum MHD_Result send_reply(struct MHD_Connection *c,
                        reply->name);
         (void)MHD_add_response_header(r, "Content-Disposition", text);
     }
-    if (reply->status == 405)
+    if (reply->status == MHD_HTTP_METHOD_NOT_ALLOWED)
         (void)MHD_add_response_header(r, "Allow", allow);
-    if (reply->status == 401)
+    if (reply->status == MHD_HTTP_UNAUTHORIZED)
         (void)MHD_add_response_header(r, "WWW-Authenticate", "Bearer");
+}
+
+/* Queue it; the body becomes the library's. */
+static enum MHD_Result send_reply(struct MHD_Connection *c,
+                                  const struct reply *reply, const char *allow)
+{
+    struct MHD_Response *r = MHD_create_response_from_buffer(
+        reply->len, reply->body, MHD_RESPMEM_MUST_FREE);
+    enum MHD_Result result;
+
+    if (!r) {
+        free(reply->body);
+        return MHD_NO; /* closes the connection */
+    }
+    add_headers(r, reply, allow);
     result = MHD_queue_response(c, (unsigned)reply->status, r);
     MHD_destroy_response(r);
     return result;
 }
 
-static enum MHD_Result refuse(struct MHD_Connection *c, int status,
-                              const char *why, const struct door_path *path)
+static enum MHD_Result refuse(struct MHD_Connection *c, enum refusal why,
+                              const struct door_path *path)
 {
-    struct api_reply reply = {0};
+    struct reply reply = {0};
 
-    api_error(&reply, status, NULL, why);
+    if (reply_open(&reply)) {
+        reply_error(&reply, why, NULL, NULL);
+        reply_close(&reply);
+    }
     return send_reply(c, &reply, path ? path->methods : "");
 }
 
@@ -132,119 +124,109 @@ static enum MHD_Result send_file(struct MHD_Connection *c,
 
     if (!r)
         return MHD_NO; /* closes the connection */
-    add_safety(r, true);
+    add_safety(r, "no-cache");
     (void)MHD_add_response_header(r, "Content-Type", f->type);
     result = MHD_queue_response(c, MHD_HTTP_OK, r);
     MHD_destroy_response(r);
     return result;
 }
 
-static const char *find_query(void *connection, const char *name)
-{
-    return MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, name);
-}
+/* ---- requests ----------------------------------------------------------- */
 
-static enum MHD_Result send_answer(struct gateway *g, struct MHD_Connection *c,
-                                   const struct visit *v)
-{
-    struct api_request rq = {.method = v->method,
-                             .path = v->path,
-                             .query = find_query,
-                             .arg = c,
-                             .body = v->body,
-                             .len = v->len,
-                             .calendar = v->calendar,
-                             .begun = v->begun};
-    struct api_reply reply;
-    const struct shelf_file *f = shelf_find(g->o.shelf, v->path);
-
-    if (f)
-        return send_file(c, f);
-    api_answer(g->o.api, &rq, &reply);
-    return send_reply(c, &reply, NULL);
-}
-
-/* ---- requests -------------------------------------------------------------- */
-
-struct headers {
-    struct door_header at[HEADERS_MAX];
+struct pairs {
+    struct door_pair at[PAIRS_MAX];
     size_t count;
 };
 
 static enum MHD_Result collect(void *arg, enum MHD_ValueKind kind,
                                const char *name, const char *value)
 {
-    struct headers *h = arg;
+    struct pairs *p = arg;
 
     (void)kind;
-    if (h->count == HEADERS_MAX)
+    if (p->count == PAIRS_MAX)
         return MHD_NO;
-    h->at[h->count++] = (struct door_header){name, value};
+    p->at[p->count++] = (struct door_pair){name, value};
     return MHD_YES;
 }
 
-static struct visit *visit_new(const char *method, const char *path, size_t cap)
+/* False: there are more. Names and values are the library's, until the request
+ * is completed. */
+static bool collect_all(struct MHD_Connection *c, enum MHD_ValueKind kind,
+                        struct pairs *p)
 {
-    struct visit *v = calloc(1, sizeof *v);
-
-    if (!v)
-        return NULL;
-    (void)snprintf(v->method, sizeof v->method, "%s", method);
-    v->begun = (uint64_t)clock_now_ns();
-    v->path = strdup(path);
-    v->cap = cap;
-    v->body = malloc(cap + 1);
-    if (v->path && v->body)
-        return v;
-    free(v->path);
-    free(v->body);
-    free(v);
-    return NULL;
+    p->count = 0;
+    return MHD_get_connection_values(c, kind, collect, p) <= PAIRS_MAX;
 }
 
 static void visit_free(struct visit *v)
 {
     if (!v)
         return;
-    free(v->path);
     free(v->body);
     free(v);
 }
 
-/* The head is there: refused, or let in. */
-static enum MHD_Result enter(struct gateway *g, struct MHD_Connection *c,
-                             const char *target, const char *method,
-                             void **state)
+static struct visit *visit_new(size_t cap)
 {
-    struct headers h = {.count = 0};
-    struct door_request rq = {
-        .method = method, .target = target, .headers = h.at};
-    const struct door_path *path;
-    const char *why, *type;
-    struct visit *v;
-    int status;
+    struct visit *v = calloc(1, sizeof *v);
 
-    if (MHD_get_connection_values(c, MHD_HEADER_KIND, collect, &h) >
-        HEADERS_MAX)
-        return refuse(c, 431, "too many headers", NULL);
-    rq.count = h.count;
-    status = door_look(g->o.door, &rq, &why);
-    if (status)
-        return refuse(c, status, why, NULL);
-    path = shelf_find(g->o.shelf, target) ? &shelf_takes : api_path(target);
-    status = door_enter(g->o.door, &rq, path, &why);
-    if (status)
-        return refuse(c, status, why, path);
-    v = visit_new(method, target, door_length(&rq));
     if (!v)
-        return MHD_NO; /* no memory: closes the connection */
-    type = door_header(&rq, "Content-Type");
-    v->calendar = type && !strncmp(type, "text/calendar", 13);
-    *state = v;
-    return MHD_YES;
+        return NULL;
+    v->begun = (uint64_t)clock_now_ns();
+    v->cap = cap;
+    v->body = malloc(cap + 1); /* of 0 bytes it may give NULL */
+    if (v->body)
+        return v;
+    visit_free(v);
+    return NULL;
 }
 
-/* MHD_OPTION_NOTIFY_COMPLETED, and guests below. */
+/* The head is there: refused, or let in. */
+static enum MHD_Result enter(struct gateway *g, struct MHD_Connection *c,
+                             const char *path, const char *method, void **state)
+{
+    struct pairs headers, query;
+    struct door_request rq = {.method = method, .path = path};
+    const struct door_path *takes;
+    enum refusal why;
+
+    if (!collect_all(c, MHD_HEADER_KIND, &headers) ||
+        !collect_all(c, MHD_GET_ARGUMENT_KIND, &query))
+        return refuse(c, REPLY_TOO_MANY_FIELDS, NULL);
+    rq.headers = (struct door_pairs){headers.at, headers.count};
+    rq.query = (struct door_pairs){query.at, query.count};
+    takes = shelf_find(g->o.shelf, path) ? &shelf_takes : api_path(path);
+    why = door_look(g->o.door, &rq);
+    if (why == REPLY_OK)
+        why = door_enter(g->o.door, &rq, takes);
+    if (why != REPLY_OK)
+        return refuse(c, why, takes);
+    *state = visit_new(door_length(&rq));
+    return *state ? MHD_YES : MHD_NO; /* no memory: closes the connection */
+}
+
+static enum MHD_Result send_answer(struct gateway *g, struct MHD_Connection *c,
+                                   const char *path, const char *method,
+                                   const struct visit *v)
+{
+    struct pairs query;
+    struct api_request rq = {.method = method,
+                             .path = path,
+                             .body = v->body,
+                             .len = v->len,
+                             .begun = v->begun};
+    struct reply reply;
+    const struct shelf_file *f = shelf_find(g->o.shelf, path);
+
+    if (f)
+        return send_file(c, f);
+    (void)collect_all(c, MHD_GET_ARGUMENT_KIND, &query); /* enter has, too */
+    rq.query = (struct door_pairs){query.at, query.count};
+    api_answer(g->o.api, &rq, &reply);
+    return send_reply(c, &reply, NULL);
+}
+
 static struct guest *guest_of(struct MHD_Connection *c)
 {
     const union MHD_ConnectionInfo *info =
@@ -253,29 +235,18 @@ static struct guest *guest_of(struct MHD_Connection *c)
     return info ? info->socket_context : NULL;
 }
 
-/* From now on (`ms` > 0) a request must come in; or none has to. */
-static void set_late(struct gateway *g, struct MHD_Connection *c, int ms)
-{
-    struct guest *guest = guest_of(c);
-
-    if (!guest)
-        return;
-    (void)pthread_mutex_lock(&g->lock); /* fails on misuse only */
-    guest->late = ms ? clock_now_ns() + (int64_t)ms * NS_PER_MS : 0;
-    (void)pthread_mutex_unlock(&g->lock);
-}
-
 static enum MHD_Result answer(void *arg, struct MHD_Connection *c,
-                              const char *target, const char *method,
+                              const char *path, const char *method,
                               const char *version, const char *piece,
                               size_t *len, void **state)
 {
     struct gateway *g = arg;
     struct visit *v = *state;
+    enum MHD_Result result;
 
     (void)version;
     if (!v)
-        return enter(g, c, target, method, state);
+        return enter(g, c, path, method, state);
     if (*len > 0) {
         if (*len > v->cap - v->len)
             return MHD_NO; /* more than was announced */
@@ -284,18 +255,21 @@ static enum MHD_Result answer(void *arg, struct MHD_Connection *c,
         *len = 0;
         return MHD_YES;
     }
-    set_late(g, c, 0);
-    v->body[v->len] = '\0'; /* for fmemopen, which wants a byte */
-    return send_answer(g, c, v);
+    guest_has(&g->guests, guest_of(c), 0); /* now it waits for us */
+    result = send_answer(g, c, path, method, v);
+    guest_has(&g->guests, guest_of(c), GATEWAY_PATIENCE_MS);
+    return result;
 }
 
 static void completed(void *arg, struct MHD_Connection *c, void **state,
                       enum MHD_RequestTerminationCode how)
 {
+    struct gateway *g = arg;
+
     (void)how;
     visit_free(*state);
     *state = NULL;
-    set_late(arg, c, IDLE_S * 1000); /* the next one, or none */
+    guest_has(&g->guests, guest_of(c), IDLE_S * 1000); /* the next one */
 }
 
 /* An encoded NUL would cut the path short before anybody could see it: it
@@ -308,78 +282,21 @@ static size_t decode(void *arg, struct MHD_Connection *c, char *text)
     return MHD_http_unescape(text);
 }
 
-/* ---- guests ---------------------------------------------------------------- */
-
-static void guest_comes(struct gateway *g, struct MHD_Connection *c,
-                        void **context)
-{
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD);
-    struct guest *guest = calloc(1, sizeof *guest);
-
-    if (!guest || !info) {
-        free(guest); /* it has no deadline then, only the idle one */
-        return;
-    }
-    guest->fd = info->connect_fd;
-    guest->late = clock_now_ns() + (int64_t)GATEWAY_REQUEST_MS * NS_PER_MS;
-    (void)pthread_mutex_lock(&g->lock); /* fails on misuse only */
-    guest->next = g->guests;
-    guest->at = &g->guests;
-    if (guest->next)
-        guest->next->at = &guest->next;
-    g->guests = guest;
-    (void)pthread_mutex_unlock(&g->lock);
-    *context = guest;
-}
-
-/* Before the library closes its socket: the doorman never sees a number that
- * is somebody else's by now. */
-static void guest_leaves(struct gateway *g, void **context)
-{
-    struct guest *guest = *context;
-
-    if (!guest)
-        return;
-    (void)pthread_mutex_lock(&g->lock); /* fails on misuse only */
-    *guest->at = guest->next;
-    if (guest->next)
-        guest->next->at = guest->at;
-    (void)pthread_mutex_unlock(&g->lock);
-    free(guest);
-    *context = NULL;
-}
-
-static void guests(void *arg, struct MHD_Connection *c, void **context,
-                   enum MHD_ConnectionNotificationCode code)
-{
-    if (code == MHD_CONNECTION_NOTIFY_STARTED)
-        guest_comes(arg, c, context);
-    else
-        guest_leaves(arg, context);
-}
-
-static void *doorman(void *arg)
+static void come_and_go(void *arg, struct MHD_Connection *c, void **context,
+                        enum MHD_ConnectionNotificationCode code)
 {
     struct gateway *g = arg;
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD);
 
-    (void)pthread_mutex_lock(&g->lock); /* fails on misuse only */
-    while (!g->stop) {
-        int64_t now = clock_now_ns();
-        int64_t next = now + (int64_t)LOOK_MS * NS_PER_MS;
-        struct timespec until = {.tv_sec = next / (1000 * NS_PER_MS),
-                                 .tv_nsec = next % (1000 * NS_PER_MS)};
-
-        for (struct guest *x = g->guests; x; x = x->next)
-            if (x->late && now > x->late)
-                (void)shutdown(x->fd, SHUT_RDWR); /* it may have left */
-        (void)pthread_cond_timedwait(&g->leave, &g->lock, &until);
-    }
-    (void)pthread_mutex_unlock(&g->lock);
-    return NULL;
+    if (code == MHD_CONNECTION_NOTIFY_CLOSED)
+        guest_leaves(&g->guests, *context);
+    else if (info)
+        *context =
+            guest_comes(&g->guests, info->connect_fd, GATEWAY_PATIENCE_MS);
 }
 
-/* ---- life ------------------------------------------------------------------ */
+/* ---- life --------------------------------------------------------------- */
 
 int gateway_listen(unsigned *port)
 {
@@ -404,17 +321,6 @@ int gateway_listen(unsigned *port)
     return err;
 }
 
-static void prepare(struct gateway *g)
-{
-    pthread_condattr_t attr;
-
-    (void)pthread_mutex_init(&g->lock, NULL); /* Linux: can't fail */
-    (void)pthread_condattr_init(&attr);
-    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&g->leave, &attr);
-    (void)pthread_condattr_destroy(&attr);
-}
-
 static struct MHD_Daemon *start_daemon(struct gateway *g)
 {
     return MHD_start_daemon(
@@ -427,7 +333,7 @@ static struct MHD_Daemon *start_daemon(struct gateway *g)
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEAD_MEMORY, /**/
         MHD_OPTION_STRICT_FOR_CLIENT, 1,                         /**/
         MHD_OPTION_NOTIFY_COMPLETED, completed, g,               /**/
-        MHD_OPTION_NOTIFY_CONNECTION, guests, g,                 /**/
+        MHD_OPTION_NOTIFY_CONNECTION, come_and_go, g,            /**/
         MHD_OPTION_UNESCAPE_CALLBACK, decode, g,                 /**/
         MHD_OPTION_END);
 }
@@ -435,29 +341,26 @@ static struct MHD_Daemon *start_daemon(struct gateway *g)
 int gateway_start(struct gateway **out, const struct gateway_opts *opts)
 {
     struct gateway *g = calloc(1, sizeof *g);
-    int err;
+    int err = -ENOMEM;
 
-    if (!g) {
-        (void)close(opts->listener); /* nobody has connected */
-        return -ENOMEM;
-    }
+    if (!g)
+        goto close_listener;
     g->o = *opts;
-    prepare(g);
-    err = -pthread_create(&g->doorman, NULL, doorman, g);
-    if (err) {
-        (void)close(opts->listener); /* nobody has been answered */
-        free(g);
-        return err;
-    }
-    errno = 0;
+    err = guests_start(&g->guests);
+    if (err < 0)
+        goto free_gateway;
+    errno = 0; /* the library doesn't always say why */
     g->daemon = start_daemon(g);
     if (g->daemon) {
         *out = g;
         return 0;
     }
     err = errno ? -errno : -EIO;
+    guests_stop(&g->guests);
+free_gateway:
+    free(g);
+close_listener:
     (void)close(opts->listener); /* nobody has been answered */
-    gateway_stop(g);
     return err;
 }
 
@@ -465,14 +368,7 @@ void gateway_stop(struct gateway *g)
 {
     if (!g)
         return;
-    if (g->daemon)
-        MHD_stop_daemon(g->daemon);
-    (void)pthread_mutex_lock(&g->lock); /* fails on misuse only */
-    g->stop = true;
-    (void)pthread_cond_signal(&g->leave);
-    (void)pthread_mutex_unlock(&g->lock);
-    (void)pthread_join(g->doorman, NULL); /* ours: can't fail */
-    (void)pthread_cond_destroy(&g->leave);
-    (void)pthread_mutex_destroy(&g->lock);
+    MHD_stop_daemon(g->daemon); /* closes the listener, too */
+    guests_stop(&g->guests);
     free(g);
 }

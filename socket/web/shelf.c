@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-const struct door_path shelf_takes = {DOOR_PAGE, "GET, HEAD", 0, false};
+const struct door_path shelf_takes = {"GET, HEAD", 0, false};
 
 static const char *type_of(const char *name)
 {
@@ -65,13 +65,17 @@ static int add_file(struct shelf *s, const char *dir, const char *name)
 int shelf_fill(struct shelf *s, const char *dir)
 {
     DIR *d = opendir(dir);
+    struct dirent *e;
     int err = 0;
 
     *s = (struct shelf){0};
     if (!d)
         return -errno;
-    for (struct dirent *e; err == 0 && (e = readdir(d));)
+    /* NULL is the end, or an error if errno says so. */
+    while (err == 0 && (errno = 0, e = readdir(d)))
         err = add_file(s, dir, e->d_name);
+    if (err == 0)
+        err = -errno;
     (void)closedir(d); /* only read */
     if (err == 0 && !shelf_find(s, "/"))
         err = -ENOENT;

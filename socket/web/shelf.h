@@ -3,6 +3,8 @@
  *
  * They are read once, when the gateway starts: what isn't on the shelf can't
  * be asked for, so no path from outside ever reaches open(2).
+ *
+ * Rests on: opendir(3), readdir(3), fopen(3).
  */
 #ifndef IPCLAB_WEB_SHELF_H
 #define IPCLAB_WEB_SHELF_H
@@ -28,9 +30,11 @@ struct shelf {
  * is no such folder, or no index.html in it; or what reading gave. The caller
  * calls shelf_empty in any case. */
 int shelf_fill(struct shelf *s, const char *dir);
+
+/* Free them. An empty one may be all zero. */
 void shelf_empty(struct shelf *s);
 
-/* The file under this path, or NULL. */
+/* The file under this path, the shelf's; or NULL. */
 const struct shelf_file *shelf_find(const struct shelf *s, const char *path);
 
 /* What each of them takes. */

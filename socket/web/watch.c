@@ -3,30 +3,12 @@
  */
 #include "watch.h"
 
-#include "clock.h"
+#include "until.h"
 
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 
-#define NS_PER_MS 1000000L
-#define NS_PER_S  1000000000L
-
-static struct timespec after_ms(int ms)
-{
-    struct timespec t;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &t); /* can't fail on Linux */
-    t.tv_sec += ms / 1000;
-    t.tv_nsec += ms % 1000 * NS_PER_MS;
-    if (t.tv_nsec >= NS_PER_S) {
-        t.tv_sec++;
-        t.tv_nsec -= NS_PER_S;
-    }
-    return t;
-}
-
-/* ---- looking -------------------------------------------------------------- */
+/* ---- looking ------------------------------------------------------------ */
 
 /* The request: the server's pid says whether it is a new one. */
 static int look_once(struct client *c, void *arg)
@@ -42,14 +24,17 @@ static int look_once(struct client *c, void *arg)
     return err;
 }
 
-/* Over the first way that works. */
+/* Over the first way that works; but a store that doesn't answer over one of
+ * them doesn't over the next, and each try takes its time. */
 static void look(struct watch *w, struct sight *s)
 {
-    char why[WAY_WHY_MAX];
+    char why[WAY_WHY_MAX] = "";
+    int result = -ENOENT;
 
     s->up = false;
-    for (size_t i = 0; i < w->count && !s->up; i++) {
-        s->up = way_ask(&w->ways[i], look_once, s, NULL, why) == 0;
+    for (size_t i = 0; i < w->count && !s->up && result != -ETIMEDOUT; i++) {
+        result = way_ask(&w->ways[i], look_once, s, NULL, why);
+        s->up = result == 0;
         if (i == 0)
             memcpy(s->why, why, sizeof why);
     }
@@ -59,22 +44,31 @@ static void look(struct watch *w, struct sight *s)
         s->why[0] = '\0';
 }
 
+/* Make `s` what is known. Not an older revision of the same store: somebody
+ * may have told a newer one while we looked. */
+static void know(struct watch *w, struct sight *s)
+{
+    if (s->pid == w->sight.pid && s->rev < w->sight.rev)
+        s->rev = w->sight.rev;
+    if (s->up != w->sight.up || s->rev != w->sight.rev ||
+        s->pid != w->sight.pid)
+        (void)pthread_cond_broadcast(&w->changed);
+    w->sight = *s;
+}
+
 static void *run(void *arg)
 {
     struct watch *w = arg;
 
     (void)pthread_mutex_lock(&w->lock); /* fails on misuse only */
     while (!w->stop) {
-        struct timespec until = after_ms(WATCH_MS);
+        struct timespec until = until_ms(WATCH_MS);
         struct sight s = w->sight;
 
         (void)pthread_mutex_unlock(&w->lock);
         look(w, &s);
         (void)pthread_mutex_lock(&w->lock);
-        if (s.up != w->sight.up || s.rev != w->sight.rev ||
-            s.pid != w->sight.pid)
-            (void)pthread_cond_broadcast(&w->changed);
-        w->sight = s;
+        know(w, &s);
         while (!w->stop &&
                pthread_cond_timedwait(&w->changed, &w->lock, &until) == 0)
             ; /* somebody else was told something */
@@ -83,23 +77,28 @@ static void *run(void *arg)
     return NULL;
 }
 
+static void forget(struct watch *w)
+{
+    (void)pthread_cond_destroy(&w->changed);
+    (void)pthread_mutex_destroy(&w->lock);
+    *w = (struct watch){0};
+}
+
 int watch_start(struct watch *w, struct way *ways, size_t count)
 {
-    pthread_condattr_t attr;
     int err;
 
     *w = (struct watch){.ways = ways, .count = count};
     (void)pthread_mutex_init(&w->lock, NULL); /* Linux: can't fail */
-    (void)pthread_condattr_init(&attr);
-    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&w->changed, &attr);
-    (void)pthread_condattr_destroy(&attr);
+    until_init(&w->changed);
     look(w, &w->sight);
-    err = pthread_create(&w->thread, NULL, run, w);
-    return -err;
+    err = -pthread_create(&w->thread, NULL, run, w);
+    if (err < 0)
+        forget(w);
+    return err;
 }
 
-/* ---- being told ----------------------------------------------------------- */
+/* ---- being told --------------------------------------------------------- */
 
 void watch_see(struct watch *w, struct sight *out)
 {
@@ -111,7 +110,7 @@ void watch_see(struct watch *w, struct sight *out)
 void watch_wait(struct watch *w, const struct sight *known, int ms,
                 struct sight *out)
 {
-    struct timespec until = after_ms(ms);
+    struct timespec until = until_ms(ms);
 
     (void)pthread_mutex_lock(&w->lock); /* fails on misuse only */
     while (!w->stop && w->sight.up == known->up && w->sight.rev == known->rev &&
@@ -133,6 +132,8 @@ void watch_tell(struct watch *w, uint64_t rev)
 
 void watch_stop(struct watch *w)
 {
+    if (!w->ways)
+        return;
     (void)pthread_mutex_lock(&w->lock); /* fails on misuse only */
     w->stop = true;
     (void)pthread_cond_broadcast(&w->changed);
@@ -141,8 +142,9 @@ void watch_stop(struct watch *w)
 
 void watch_end(struct watch *w)
 {
+    if (!w->ways)
+        return;
     watch_stop(w);
     (void)pthread_join(w->thread, NULL); /* ours: can't fail */
-    (void)pthread_cond_destroy(&w->changed);
-    (void)pthread_mutex_destroy(&w->lock);
+    forget(w);
 }

@@ -22,7 +22,7 @@ struct sight {
 };
 
 struct watch {
-    struct way *ways; /* the caller's */
+    struct way *ways; /* the caller's; NULL = not started */
     size_t count;
     pthread_t thread;
     pthread_mutex_t lock; /* guards all below */
@@ -31,7 +31,7 @@ struct watch {
     bool stop;
 };
 
-/* Looks once, then starts the thread. 0 or -errno. */
+/* Look once, then start the thread. 0; or -errno, then *w is all zero. */
 int watch_start(struct watch *w, struct way *ways, size_t count);
 
 /* What was seen last. */
@@ -45,10 +45,10 @@ void watch_wait(struct watch *w, const struct sight *known, int ms,
 /* Tell at once what somebody else has just seen: a change's new revision. */
 void watch_tell(struct watch *w, uint64_t rev);
 
-/* Nobody waits any more, from now on. */
+/* Nobody waits any more, from now on. Nothing to do when *w is all zero. */
 void watch_stop(struct watch *w);
 
-/* After watch_stop, when nobody uses it any more. */
+/* End the thread; nobody uses it any more. The same. */
 void watch_end(struct watch *w);
 
 #endif

@@ -1,5 +1,10 @@
 /*
  * way.c - see way.h
+ *
+ *   way_ask         takes its turn, in which at most twice:
+ *     open_way        if it isn't open
+ *     call_store      the call, and what it cost
+ *     after_call      is the way still good?
  */
 #include "way.h"
 
@@ -9,28 +14,52 @@
 #include <stdio.h>
 #include <string.h>
 
-void way_init(struct way *w, const struct transport *t, const char *instance,
-              enum tp_wait wait, int ms)
+/* ---- turns -------------------------------------------------------------- */
+
+/* 0, or -ETIMEDOUT: a call that this one waited for got no answer. The turn is
+ * ours in both cases. */
+static int take_turn(struct way *w)
 {
-    *w = (struct way){.t = t,
-                      .wait = wait,
-                      .instance = instance,
-                      .ms = ms,
-                      .once = !(t->caps & TP_NAMED)};
-    (void)pthread_mutex_init(&w->lock, NULL); /* Linux: can't fail */
-    (void)snprintf(w->why, sizeof w->why, "not open yet");
+    uint64_t mine, unanswered;
+    int err;
+
+    (void)pthread_mutex_lock(&w->lock); /* fails on misuse only */
+    mine = w->tickets++;
+    unanswered = w->unanswered;
+    while (mine != w->turn)
+        (void)pthread_cond_wait(&w->next, &w->lock);
+    err = w->unanswered == unanswered ? 0 : -ETIMEDOUT;
+    (void)pthread_mutex_unlock(&w->lock);
+    return err;
 }
 
-/* A failing open says more than its errno, where it knows more. */
-static void note_failure(struct way *w, int err, const char *why)
+static void end_turn(struct way *w, int result)
 {
-    (void)snprintf(w->why, sizeof w->why, "%s",
-                   err == -ENOENT ? "nobody serves"
-                   : *why         ? why
-                                  : strerror(-err));
+    (void)pthread_mutex_lock(&w->lock); /* fails on misuse only */
+    w->unanswered += result == -ETIMEDOUT;
+    w->turn++;
+    (void)pthread_cond_broadcast(&w->next);
+    (void)pthread_mutex_unlock(&w->lock);
 }
 
-static int open_locked(struct way *w, struct tp_server *inherited)
+/* ---- open and closed: whose turn it is ---------------------------------- */
+
+static void set_why(struct way *w, const char *why)
+{
+    (void)pthread_mutex_lock(&w->lock); /* fails on misuse only */
+    (void)snprintf(w->why, sizeof w->why, "%s", why);
+    (void)pthread_mutex_unlock(&w->lock);
+}
+
+static const char *sentence_of(int err)
+{
+    return err == -ETIMEDOUT ? "the server doesn't answer"
+           : err == -EPIPE   ? "the server left"
+           : err == -ENOENT  ? "nobody serves"
+                             : strerror(-err);
+}
+
+static int open_way(struct way *w, struct tp_server *inherited)
 {
     char why[WAY_WHY_MAX] = "";
     struct tp_opts opts = {.name = w->instance,
@@ -44,116 +73,154 @@ static int open_locked(struct way *w, struct tp_server *inherited)
     w->open = err == 0;
     w->client.stamps = true;
     if (w->open)
-        w->why[0] = '\0';
-    else
-        note_failure(w, err, why);
+        set_why(w, "");
+    else /* it may know more than its errno says */
+        set_why(w, *why && err != -ENOENT ? why : sentence_of(err));
     return err;
 }
 
-int way_open(struct way *w, struct tp_server *inherited)
-{
-    int err;
-
-    (void)pthread_mutex_lock(&w->lock); /* fails on misuse only */
-    err = open_locked(w, inherited);
-    (void)pthread_mutex_unlock(&w->lock);
-    return err;
-}
-
-void way_try(struct way *w)
-{
-    (void)pthread_mutex_lock(&w->lock); /* fails on misuse only */
-    if (!w->open && !w->once)
-        (void)open_locked(w, NULL); /* w->why says why not */
-    (void)pthread_mutex_unlock(&w->lock);
-}
-
-void way_refuse(struct way *w, const char *why)
-{
-    (void)pthread_mutex_lock(&w->lock); /* fails on misuse only */
-    (void)snprintf(w->why, sizeof w->why, "%s", why);
-    (void)pthread_mutex_unlock(&w->lock);
-}
-
-static void close_locked(struct way *w)
+static void close_way(struct way *w)
 {
     if (w->open)
         client_close(&w->client);
     w->open = false;
 }
 
-/* What came of a call that the transport failed. */
-static void note_loss(struct way *w, int err)
+/* After these a connection is of no use, or out of step. A late answer does no
+ * harm (client.h), but opening anew shows whether anybody is there; a pipe
+ * can't be opened anew. */
+static void after_call(struct way *w, int result)
 {
-    close_locked(w);
-    if (w->once)
-        (void)snprintf(w->why, sizeof w->why,
-                       "the server that we forked is gone, and a %s can't be "
-                       "opened again",
-                       w->t->name);
-    else
-        (void)snprintf(w->why, sizeof w->why, "%s",
-                       err == -ETIMEDOUT ? "the server doesn't answer"
-                       : err == -EPIPE   ? "the server left"
-                                         : strerror(-err));
+    char why[WAY_WHY_MAX];
+
+    if (result != -EPIPE && result != -EPROTO &&
+        (result != -ETIMEDOUT || w->once))
+        return;
+    close_way(w);
+    (void)snprintf(why, sizeof why,
+                   "the server that we forked is gone, and a %s can't be "
+                   "opened again",
+                   w->t->name);
+    set_why(w, w->once ? why : sentence_of(result));
 }
 
-static void count_samples(struct way *w, const struct journey *j)
-{
-    uint64_t each = (j->done - j->begun) / j->trips;
+/* ---- life --------------------------------------------------------------- */
 
+void way_init(struct way *w, const struct transport *t, const char *instance,
+              enum tp_wait wait, int ms)
+{
+    *w = (struct way){.t = t,
+                      .wait = wait,
+                      .instance = instance,
+                      .ms = ms,
+                      .once = !(t->caps & TP_NAMED)};
+    (void)pthread_mutex_init(&w->lock, NULL); /* Linux: can't fail */
+    (void)pthread_cond_init(&w->next, NULL);  /* nor can this */
+    (void)snprintf(w->why, sizeof w->why, "not open yet");
+}
+
+int way_open(struct way *w, struct tp_server *inherited)
+{
+    int err;
+
+    (void)take_turn(w); /* whatever became of others */
+    err = open_way(w, inherited);
+    end_turn(w, err);
+    return err;
+}
+
+void way_try(struct way *w)
+{
+    int err = take_turn(w);
+
+    if (err == 0 && !w->open && !w->once)
+        err = open_way(w, NULL); /* w->why says why not */
+    end_turn(w, err);
+}
+
+void way_refuse(struct way *w, const char *why)
+{
+    set_why(w, why);
+}
+
+void way_close(struct way *w)
+{
+    close_way(w);
+    (void)pthread_cond_destroy(&w->next);
+    (void)pthread_mutex_destroy(&w->lock);
+}
+
+/* ---- asking ------------------------------------------------------------- */
+
+static void count_sample(struct way *w, uint64_t ns)
+{
+    (void)pthread_mutex_lock(&w->lock); /* fails on misuse only */
     w->ns[w->count++ % WAY_SAMPLES] =
-        each < UINT32_MAX ? (uint32_t)each : UINT32_MAX;
+        ns < UINT32_MAX ? (uint32_t)ns : UINT32_MAX;
+    (void)pthread_mutex_unlock(&w->lock);
 }
 
-static int ask_open(struct way *w, way_request *ask, void *arg,
-                    struct journey *j)
+static int call_store(struct way *w, way_request *ask, void *arg,
+                      struct journey *j)
 {
     struct tp_counters before = w->client.conn->count, after;
-    int result;
+    uint64_t begun = (uint64_t)clock_now_ns();
+    int result = ask(&w->client, arg);
+    unsigned trips;
 
-    *j = (struct journey){.way = w, .begun = (uint64_t)clock_now_ns()};
-    result = ask(&w->client, arg);
-    j->done = (uint64_t)clock_now_ns();
     after = w->client.conn->count;
-    j->sent_bytes = after.sent_bytes - before.sent_bytes;
-    j->received_bytes = after.received_bytes - before.received_bytes;
-    j->trips = (unsigned)(after.received - before.received);
+    trips = (unsigned)(after.received - before.received);
+    if (!j)
+        return result;
+    if (!j->way)
+        j->begun = begun;
+    j->way = w;
+    j->done = (uint64_t)clock_now_ns();
+    j->trips += trips;
+    j->sent_bytes += after.sent_bytes - before.sent_bytes;
+    j->received_bytes += after.received_bytes - before.received_bytes;
     j->stamps = w->client.last;
+    if (result == 0 && trips > 0)
+        count_sample(w, (j->done - begun) / trips);
     return result;
 }
 
-/* After these the connection is of no use, or out of step. */
-static bool is_loss(int result)
+/* Twice: that a server was started anew is noticed by the first call. */
+static int ask_twice(struct way *w, way_request *ask, void *arg,
+                     struct journey *j)
 {
-    return result == -EPIPE || result == -EPROTO || result == -ETIMEDOUT;
+    int result = -EPIPE;
+
+    for (int attempt = 0; attempt < 2 && result == -EPIPE; attempt++) {
+        if (!w->open && w->once)
+            return -EPIPE;
+        if (!w->open && (result = open_way(w, NULL)) < 0)
+            return result;
+        result = call_store(w, ask, arg, j);
+        after_call(w, result);
+    }
+    return result;
 }
 
 int way_ask(struct way *w, way_request *ask, void *arg, struct journey *j,
             char refusal[WAY_WHY_MAX])
 {
-    struct journey unseen;
-    int result = -EPIPE;
+    int result = take_turn(w);
 
-    (void)pthread_mutex_lock(&w->lock); /* fails on misuse only */
-    /* Twice: a server that was started anew is noticed by the first. */
-    for (int attempt = 0; attempt < 2 && result == -EPIPE; attempt++) {
-        if (!w->open && !w->once)
-            result = open_locked(w, NULL);
-        if (!w->open)
-            break;
-        result = ask_open(w, ask, arg, j ? j : &unseen);
-        if (is_loss(result))
-            note_loss(w, result);
+    if (result == 0)
+        result = ask_twice(w, ask, arg, j);
+    if (result > 0 && refusal)
+        (void)snprintf(refusal, WAY_WHY_MAX, "%s", w->client.refusal);
+    if (result < 0 && refusal) {
+        way_state(w, refusal);
+        if (!refusal[0]) /* the way itself is as good as ever */
+            (void)snprintf(refusal, WAY_WHY_MAX, "%s", sentence_of(result));
     }
-    if (result == 0 && j && j->trips > 0)
-        count_samples(w, j);
-    if (result != 0 && refusal)
-        (void)snprintf(refusal, WAY_WHY_MAX, "%s",
-                       result > 0 ? w->client.refusal : w->why);
-    (void)pthread_mutex_unlock(&w->lock);
+    end_turn(w, result);
     return result;
 }
+
+/* ---- to be looked at ---------------------------------------------------- */
 
 size_t way_samples(struct way *w, uint32_t *ns, size_t n, uint64_t *count)
 {
@@ -172,12 +239,4 @@ void way_state(struct way *w, char why[WAY_WHY_MAX])
     (void)pthread_mutex_lock(&w->lock); /* fails on misuse only */
     memcpy(why, w->why, WAY_WHY_MAX);
     (void)pthread_mutex_unlock(&w->lock);
-}
-
-void way_close(struct way *w)
-{
-    (void)pthread_mutex_lock(&w->lock); /* fails on misuse only */
-    close_locked(w);
-    (void)pthread_mutex_unlock(&w->lock);
-    (void)pthread_mutex_destroy(&w->lock);
 }

@@ -4,11 +4,16 @@
  *      browser --HTTP--> gateway --way--> store
  *                           |-- socket, fifo, mqueue, shm, pipe
  *
- * A way is one client (client.h) that all threads of the gateway share: a
- * mutex makes them take turns, so a call's time includes no other's. A way
- * whose server has gone is opened anew at the next call: that is how the page
- * comes back when the server does. A pipe can't be: it came by fork, and went
- * with its server.
+ * A way is one client (client.h) that all threads of the gateway share: they
+ * take turns, first come, first served, so a call's time includes no other's.
+ * Who waited behind a call that got no answer in time gets none either, at
+ * once: the deadlines of a whole queue would add up.
+ *
+ * A way whose server has gone is opened anew at the next call: that is how the
+ * page comes back when the server does. A pipe can't be: it came by fork, and
+ * went with its server.
+ *
+ * Any thread may call, all but way_init and way_close.
  */
 #ifndef IPCLAB_WEB_WAY_H
 #define IPCLAB_WEB_WAY_H
@@ -26,20 +31,26 @@ struct way {
     enum tp_wait wait;
     const char *instance; /* the caller's */
     int ms;               /* deadline of a call, and of opening */
+    bool once;            /* a pipe: what is closed can't be opened again */
 
-    pthread_mutex_t lock; /* guards all below */
+    /* Whose turn it is, that thread's: */
     struct client client;
     bool open;
-    bool once;             /* a pipe: what is closed can't be opened again */
-    char why[WAY_WHY_MAX]; /* why it can't be used now; "" = it can */
+
+    pthread_mutex_t lock; /* guards all below */
+    pthread_cond_t next;
+    uint64_t tickets, turn; /* given out so far; the one whose turn it is */
+    uint64_t unanswered;    /* calls so far that got no answer in time */
+    char why[WAY_WHY_MAX];  /* why it can't be used now; "" = it can */
     uint32_t ns[WAY_SAMPLES];
     uint64_t count; /* round trips so far; the last is ns[(count - 1) % ...] */
 };
 
-/* One journey to the store and back: CLOCK_MONOTONIC, ns. */
+/* What one request has done at the store. All zero is a start; times are
+ * CLOCK_MONOTONIC, ns. */
 struct journey {
-    const struct way *way; /* NULL = there was none */
-    uint64_t begun, done;  /* the gateway asked, and had the answer */
+    const struct way *way; /* NULL = nothing was asked */
+    uint64_t begun, done; /* the gateway asked first, and had the last answer */
     uint64_t sent_bytes, received_bytes;
     unsigned trips;            /* round trips: a long list takes several */
     struct wire_stamps stamps; /* the server's, of the last one */
@@ -66,10 +77,11 @@ void way_refuse(struct way *w, const char *why);
 typedef int way_request(struct client *c, void *arg);
 
 /*
- * Ask. `j` gets the journey (may be NULL: then it isn't counted as a sample
- * either); `refusal`, if not NULL, the server's or our sentence when the
- * result isn't 0. Waits for other threads' calls first. What client.h says; or
- * the -errno of opening it.
+ * Ask. `j` is continued (may be NULL: then it isn't counted as a sample
+ * either); `refusal`, if not NULL, gets the server's or our sentence when the
+ * result isn't 0. Waits for its turn first, then at most `ms` for opening and
+ * `ms` for each round trip, and all of it twice when the server has just gone.
+ * Returns what client.h says, or the -errno of opening it.
  */
 int way_ask(struct way *w, way_request *ask, void *arg, struct journey *j,
             char refusal[WAY_WHY_MAX]);
@@ -81,6 +93,7 @@ size_t way_samples(struct way *w, uint32_t *ns, size_t n, uint64_t *count);
 /* Why it can't be used, as it was when somebody last tried; "" = it can. */
 void way_state(struct way *w, char why[WAY_WHY_MAX]);
 
+/* Nobody uses it any more. */
 void way_close(struct way *w);
 
 #endif

@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #define CALL_MS 2000 /* a page waits no longer, whatever --timeout says */
+#define END_S   1    /* SIGTERM is obeyed within */
 
 struct web {
     const struct cli *cli;
@@ -34,7 +35,7 @@ struct web {
     pid_t server; /* that we forked; 0 = none */
 };
 
-/* ---- ways to the store ----------------------------------------------------- */
+/* ---- ways to the store -------------------------------------------------- */
 
 static bool is_named(const struct transport *t)
 {
@@ -56,14 +57,17 @@ static void make_ways(struct web *w)
                  cli->timeout_ms < CALL_MS ? cli->timeout_ms : CALL_MS);
 }
 
-/* Is there a server? Then a way to it is open. 0, -ENOENT, or what's wrong. */
-static int join(struct web *w)
+/* Is there a server? Then a way to it is open, over *t. 0, -ENOENT, or what's
+ * wrong. */
+static int join(struct web *w, const struct transport **t)
 {
     int err = -ENOENT;
 
-    for (size_t i = 0; i < w->api.count && err == -ENOENT; i++)
-        if (is_named(w->api.ways[i].t))
+    for (size_t i = 0; i < w->api.count && err == -ENOENT; i++) {
+        *t = w->api.ways[i].t;
+        if (is_named(*t))
             err = way_open(&w->api.ways[i], NULL);
+    }
     return err;
 }
 
@@ -100,15 +104,16 @@ static int fork_server(struct web *w)
 
 static int reach_store(struct web *w)
 {
+    const struct transport *t = NULL;
     struct way *way;
-    int err, code = 0;
+    int err, code;
 
     make_ways(w);
-    err = join(w);
+    err = join(w, &t);
     if (err == -ENOENT)
         return fork_server(w);
-    if (err < 0)
-        code = cmd_fail(err, NULL, "cannot open '%s'", w->cli->instance);
+    code = err < 0 ? cmd_fail(err, NULL, "cannot open '%s'", w->cli->instance)
+                   : cmd_check_data(w->cli, t);
     way = unnamed_way(w);
     if (way)
         way_refuse(way, "the server was there before this gateway, and a pipe "
@@ -124,7 +129,7 @@ static void choose_way(struct web *w)
             atomic_store(&w->api.current, i);
 }
 
-/* ---- the gateway ----------------------------------------------------------- */
+/* ---- the gateway -------------------------------------------------------- */
 
 static int start(struct web *w, const char *dir)
 {
@@ -132,15 +137,17 @@ static int start(struct web *w, const char *dir)
 
     if (err < 0)
         return cmd_fail(err, NULL, "cannot read the page's files in '%s'", dir);
-    err = door_make_token(w->door.token);
+    err = door_make_key(w->door.key);
     if (err < 0)
-        return cmd_fail(err, NULL, "cannot make a token");
+        return cmd_fail(err, NULL, "cannot make a key");
     w->door.port = w->cli->port;
     fd = gateway_listen(&w->door.port);
     if (fd < 0)
         return cmd_fail(fd, NULL, "cannot listen on port %u", w->cli->port);
     err = watch_start(&w->api.watch, w->api.ways, w->api.count);
-    if (err == 0)
+    if (err < 0)
+        (void)close(fd); /* nobody has been accepted */
+    else
         err = gateway_start(&w->gateway,
                             &(struct gateway_opts){.api = &w->api,
                                                    .shelf = &w->shelf,
@@ -149,12 +156,12 @@ static int start(struct web *w, const char *dir)
     return err < 0 ? cmd_fail(err, NULL, "cannot start the gateway") : 0;
 }
 
-static int say_ready(const struct web *w)
+static int say_ready(struct web *w)
 {
     struct sight sight;
 
-    watch_see((struct watch *)&w->api.watch, &sight);
-    printf("ready: http://127.0.0.1:%u/#t=%s\n", w->door.port, w->door.token);
+    watch_see(&w->api.watch, &sight);
+    printf("ready: http://127.0.0.1:%u/#t=%s\n", w->door.port, w->door.key);
     printf("       (gateway pid %ld, store pid %ld, over %s; who has this link "
            "may change the timetable)\n",
            (long)getpid(), sight.pid,
@@ -187,27 +194,29 @@ static void wait_for_end(struct web *w, const sigset_t *signals)
         note_death(w);
 }
 
+/* What the process ends with, also when it has to be cut short. */
+static volatile sig_atomic_t exit_code;
+
 /* A request that waits for a stopped server isn't waited for: all that is ours
  * goes with the process. */
 static void on_alarm(int sig)
 {
     (void)sig;
-    _exit(CMD_OK);
+    _exit((int)exit_code);
 }
 
-static void stop(struct web *w)
+static void stop(struct web *w, int code)
 {
     struct sigaction action = {.sa_handler = on_alarm};
 
+    exit_code = code;
     if (w->server)
         (void)kill(w->server, SIGTERM);      /* it may just have ended */
     (void)sigaction(SIGALRM, &action, NULL); /* can't fail */
-    (void)alarm(1);
-    if (w->api.watch.ways)
-        watch_stop(&w->api.watch);
+    (void)alarm(END_S);
+    watch_stop(&w->api.watch);
     gateway_stop(w->gateway);
-    if (w->api.watch.ways)
-        watch_end(&w->api.watch);
+    watch_end(&w->api.watch);
     for (size_t i = 0; i < w->api.count; i++)
         way_close(&w->api.ways[i]);
     shelf_empty(&w->shelf);
@@ -218,7 +227,7 @@ static void stop(struct web *w)
 
 int web_main(const struct cli *cli, const char *dir)
 {
-    struct web w = {.cli = cli, .api.calendar = PTHREAD_MUTEX_INITIALIZER};
+    struct web w = {.cli = cli};
     sigset_t signals;
     int code;
 
@@ -238,6 +247,6 @@ int web_main(const struct cli *cli, const char *dir)
         code = say_ready(&w);
     if (!code)
         wait_for_end(&w, &signals);
-    stop(&w);
+    stop(&w, code);
     return code;
 }

@@ -128,6 +128,10 @@ test('languages: the browser says which, the switch says otherwise', async t => 
   await page.click('#save');
   assert.equal(await page.textContent('#end-error'), '끝은 시작보다 늦어야 합니다.');
   await t.shot(page, 'korean-dialog');
+  await page.fill('#end', '2026-11-27T21:00'); /* and what the gateway refuses */
+  await page.fill('#title', '운'.repeat(86));
+  await page.click('#save');
+  await until('in Korean, too', async () => /255바이트/.test(await page.textContent('#title-error')));
   await page.click('#cancel');
 
   await page.selectOption('#language', 'en');
@@ -149,7 +153,7 @@ test('languages: both have the same texts', async t => {
   const shapes = await page.evaluate(async () => {
     const { text, chooseLanguage } = await import('./lang.js');
     const source = await (await fetch('lang.js')).text();
-    const keys = [...new Set([...source.matchAll(/(?:^|[ {])([a-zA-Z]+): /gm)].map(m => m[1]))];
+    const keys = [...new Set([...source.matchAll(/(?:^|[ {])'?([a-zA-Z-]+)'?: /gm)].map(m => m[1]))];
     const shape = l => {
       chooseLanguage(l);
       return keys.map(k => `${k} ${typeof text(k)} ${text(k)?.length && typeof text(k) === 'function' ? text(k).length : ''}`);

@@ -25,13 +25,8 @@ takeKey();
 addEventListener('hashchange', takeKey);
 export const nextKey = () => new Promise(r => { haveKey = r; });
 
-/* kind: 'api' (it said no: status, field, current), 'gone' (no gateway). */
-export class Failure extends Error {
-  constructor(kind, message, more = {}) {
-    super(message);
-    Object.assign(this, { kind }, more);
-  }
-}
+/* With what the gateway said (code, field, current), or code 'no-gateway'. */
+const failure = answer => Object.assign(new Error(answer.error), answer);
 
 /* Called with what was asked, the journey and the time in ms. */
 let watcher = () => {};
@@ -53,14 +48,13 @@ export async function ask(method, path, body, options = {}) {
     answer = await reply.json();
   } catch (e) {
     if (e.name === 'AbortError') throw e;
-    throw new Failure('gone', e.message);
+    throw failure({ code: 'no-gateway', error: e.message });
   }
   if (answer.journey && !options.quiet)
     watcher(`${method} /api/${path.split('?')[0]}`, answer.journey,
       performance.now() - begun);
   if (reply.ok) return answer;
-  throw new Failure('api', answer.error,
-    { status: reply.status, field: answer.field, current: answer.current });
+  throw failure(answer);
 }
 
 /* A token makes a change that is asked twice happen once. */
@@ -77,4 +71,4 @@ export const list = async (from, to, options) => {
 export const add = async e => dates(await ask('POST', 'events', { token: token(), ...e }));
 export const change = async (id, e) =>
   dates(await ask('PUT', `events/${id}`, { token: token(), ...e }));
-export const remove = (id, rev) => ask('DELETE', `events/${id}?rev=${rev}`);
+export const remove = (id, rev, token) => ask('DELETE', `events/${id}?rev=${rev}&token=${token}`);

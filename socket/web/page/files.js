@@ -15,7 +15,7 @@ async function take(file, { say, changed, failed }) {
     say([text('imported')(r.imported, r.before), r.notes].filter(Boolean).join('\n').trim(), null, null, r.notes);
     changed();
   } catch (e) {
-    say(text('importFailed')(e.kind === 'api' ? e.message : failed(e)), null, null, true);
+    say(e.code === 'half-imported' ? e.message : text('importFailed')(failed(e)), null, null, true);
   }
 }
 
@@ -25,7 +25,7 @@ async function save(format, { say, failed }) {
     const a = make('a', { href: URL.createObjectURL(blob), download: `timetable.${format}` });
     a.click();
     setTimeout(() => URL.revokeObjectURL(a.href), 10000);
-  } catch (e) { say(e.kind === 'api' ? e.message : failed(e)); }
+  } catch (e) { say(failed(e)); }
 }
 
 export function start(hooks) {

@@ -97,12 +97,8 @@ function read() {
       complain(f, text(v === 'bad' ? 'badTime' : 'skipped'));
       return null;
     }
-  if (end <= start) { complain('end', text('endFirst')); return null; }
-  if (!title) { complain('title', text('noTitle')); return null; }
-  if (new TextEncoder().encode(title).length > 255) {
-    complain('title', text('longTitle'));
-    return null;
-  }
+  if (end <= start) { complain('end', text('end-before-start')); return null; }
+  if (!title) { complain('title', text('empty-title')); return null; }
   return { title, start: toApi(start), end: toApi(end) };
 }
 
@@ -126,13 +122,12 @@ function showTheirs(current, label, again) {
 }
 
 function refused(e, label, again) {
-  if (e.kind === 'api' && e.status === 409 && e.current) showTheirs(e.current, label, again);
-  else if (e.kind === 'api' && e.status === 404 && event) {
+  if (e.code === 'changed') showTheirs(e.current, label, again);
+  else if (e.code === 'no-such-event' && event) {
     event = null; /* saving it adds it again */
     complain(null, text('gone'));
     $('remove').hidden = true;
-  } else if (e.kind === 'api' && e.status < 500) complain(e.field, text('refused')(e.message));
-  else complain(null, hooks.failed(e));
+  } else complain(e.field, hooks.failed(e));
 }
 
 /* An answer that was lost on its way: the same once more, with the same token,
@@ -168,7 +163,7 @@ function submit() {
 
 function removeIt() {
   const e = event;
-  attempt(() => api.remove(e.id, expect), () => hooks.removed(e), text('removeAnyway'), removeIt);
+  attempt(() => api.remove(e.id, expect, tokenFor('remove')), () => hooks.removed(e), text('removeAnyway'), removeIt);
 }
 
 $('form').querySelector('form').onsubmit = e => { e.preventDefault(); submit(); };

@@ -12,7 +12,7 @@
  */
 import { $, make } from './dom.js';
 import { text } from './lang.js';
-import { MINUTES, clock, clockOf, dayName, dayOf, fullDay, hourName, sameDay, when } from './time.js';
+import { MINUTES, clock, clockOf, dayName, dayOf, fullDay, hourName, moment, sameDay, when } from './time.js';
 
 const SNAP = 15;  /* minutes, when drawing an event with the mouse */
 const LEAST = 22; /* minutes: the height of one line */
@@ -89,7 +89,6 @@ function drawable(column, day, create) {
     const m = (ev.clientY - r.top) / r.height * MINUTES;
     return Math.max(0, Math.min(MINUTES, Math.round(m / SNAP) * SNAP));
   };
-  const moment = m => new Date(day.getFullYear(), day.getMonth(), day.getDate(), 0, m);
 
   column.addEventListener('pointerdown', ev => {
     if (ev.target.closest('.event') || ev.button !== 0 || ev.pointerType === 'touch') return;
@@ -110,7 +109,7 @@ function drawable(column, day, create) {
       draft.remove();
       if (waiting) draw(...waiting);
       if (m.type !== 'pointerup') return;
-      const start = moment(from), end = moment(to > from ? to : from + 60);
+      const start = moment(day, from), end = moment(day, to > from ? to : from + 60);
       /* In spring an hour isn't there, and a start in it is the next one. */
       create(start, end > start ? end : new Date(start.getTime() + 3600000));
     };
@@ -127,7 +126,7 @@ function drawable(column, day, create) {
   column.addEventListener('click', ev => {
     if (ev.pointerType !== 'touch' || ev.target.closest('.event')) return;
     const m = Math.floor(at(ev) / 60) * 60;
-    create(moment(m), moment(m + 60));
+    create(moment(day, m), moment(day, m + 60));
   });
 }
 
@@ -155,8 +154,7 @@ export function draw(days, events, { open, create, known }) {
   for (const day of days) {
     const pieces = events.map(e => segment(e, day)).filter(Boolean)
       .sort((a, b) => a.from - b.from || b.to - a.to);
-    const at = hour => new Date(day.getFullYear(), day.getMonth(), day.getDate(), hour);
-    const name = make('button', { title: text('addOn')(fullDay(day)), onclick: () => create(at(9), at(10)) }, dayName(day));
+    const name = make('button', { title: text('addOn')(fullDay(day)), onclick: () => create(moment(day, 540), moment(day, 600)) }, dayName(day));
     const list = make('ol', { ariaLabel: fullDay(day) });
     const column = make('div', { className: 'column' }, list);
 

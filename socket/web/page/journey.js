@@ -100,7 +100,7 @@ async function race() {
     for (let i = 1; i <= 50; i++) {
       for (const w of ways.ways.filter(x => x.usable))
         await api.ask('GET', `ping?via=${w.name}`);
-      $('race-state').textContent = text('racing')(i);
+      $('race-state').textContent = `${i} …`;
       if (i % 10 === 0) await refreshWays();
     }
   } catch (e) { hooks.failed(e); }

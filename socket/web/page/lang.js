@@ -3,6 +3,7 @@
  *
  * An element with data-text="key" shows that text, one with data-label="key"
  * has it as its name for screen readers. Texts are set as text, never as HTML.
+ * Keys with a hyphen are the gateway's codes for what it refuses.
  */
 const texts = {
   en: {
@@ -11,7 +12,7 @@ const texts = {
     week: 'Week', day: 'Day', add: 'Add', search: 'Search',
     found: 'Found', none: 'Nothing found', journey: 'What just happened',
     ways: 'Five ways to the store', race: 'Ask over each 50 times',
-    racing: n => `${n} …`, files: 'Files',
+    files: 'Files',
     filesWhy: 'Not needed to keep anything: what you see is on the disk already.',
     open: 'Open a file …', saveJson: 'Save as JSON', saveIcs: 'Save as .ics',
     language: 'Language', keys: 'Keys: N T / ← →', title: 'Title', start: 'Start', end: 'End',
@@ -22,15 +23,19 @@ const texts = {
     restored: t => `“${t}” is back.`,
     imported: (n, m) => `Events that came in: ${n}. There before: ${m}.`,
     importFailed: why => `Nothing was imported: ${why}`,
-    overlaps: 'At the same time:', noTitle: 'Give it a title.',
+    overlaps: 'At the same time:', 'empty-title': 'Give it a title.',
     badTime: 'Enter a date and a time.', skipped: 'The clocks skip this time.',
-    endFirst: 'The end must be after the start.',
+    'end-before-start': 'The end must be after the start.',
+    'long-title': 'At most 255 bytes: this is too long.',
+    'bad-title': 'It has a character that can’t be stored.',
+    'no-space': 'The store is full: nothing was saved.',
+    'read-only': 'The data file failed: the store takes no more changes.',
     changed: 'Somebody else has changed this event meanwhile.',
     theirs: 'Theirs', yours: 'Yours', keepMine: 'Save mine',
     takeTheirs: 'Take theirs', gone: 'Somebody else has removed this event. Save it to add it again.',
-    storeGone: why => `The store can’t be reached (${why}). What you type is kept; this page goes on by itself when the store is back.`,
-    gatewayGone: `The gateway doesn’t answer: has it ended? What you type is kept. Type: ipclab web --port ${location.port}, and put its new link into this tab’s address.`,
-    noToken: 'Open this page by the link that “ipclab web” printed: it holds the key.',
+    unreachable: why => `The store can’t be reached (${why}). What you type is kept; this page goes on by itself when the store is back.`,
+    'no-gateway': `The gateway doesn’t answer: has it ended? What you type is kept. Type: ipclab web --port ${location.port}, and put its new link into this tab’s address.`,
+    'no-key': 'Open this page by the link that “ipclab web” printed: it holds the key.',
     back: 'The store is back.',
     browser: 'browser', gateway: 'gateway', store: 'store', journal: 'journal',
     pid: n => `process ${n}`, hopHttp: 'HTTP over loopback, and the browser itself',
@@ -47,8 +52,7 @@ const texts = {
     notUsable: 'not available', trips: n => `${n} round trips`,
     nothingYet: 'Nothing has been asked yet.',
     free: 'No events this week.', freeDay: 'No events on this day.',
-    longTitle: 'At most 255 bytes: this is too long.', removeAnyway: 'Remove it anyway',
-    refused: why => why,
+    removeAnyway: 'Remove it anyway',
   },
   ko: {
     name: '시간표', skip: '시간표로 건너뛰기', weeks: '주 이동',
@@ -56,7 +60,7 @@ const texts = {
     week: '주', day: '일', add: '추가', search: '찾기',
     found: '찾은 일정', none: '찾은 일정이 없습니다', journey: '방금 일어난 일',
     ways: '저장소로 가는 다섯 가지 길', race: '각각 50번 물어보기',
-    racing: n => `${n} …`, files: '파일',
+    files: '파일',
     filesWhy: '저장하려고 누를 필요는 없습니다. 보이는 것은 이미 디스크에 있습니다.',
     open: '파일 열기 …', saveJson: 'JSON으로 저장', saveIcs: '.ics로 저장',
     language: '언어', keys: '단축키: N T / ← →', title: '이름', start: '시작', end: '끝',
@@ -67,15 +71,19 @@ const texts = {
     restored: t => `“${t}” 일정을 되돌렸습니다.`,
     imported: (n, m) => `일정 ${n}개를 가져왔고, ${m}개는 이미 있었습니다.`,
     importFailed: why => `아무것도 가져오지 않았습니다: ${why}`,
-    overlaps: '같은 시간의 일정:', noTitle: '이름을 넣으세요.',
+    overlaps: '같은 시간의 일정:', 'empty-title': '이름을 넣으세요.',
     badTime: '날짜와 시각을 넣으세요.', skipped: '시계가 건너뛰는 시각입니다.',
-    endFirst: '끝은 시작보다 늦어야 합니다.',
+    'end-before-start': '끝은 시작보다 늦어야 합니다.',
+    'long-title': '너무 깁니다. 255바이트까지 됩니다.',
+    'bad-title': '저장할 수 없는 글자가 있습니다.',
+    'no-space': '저장소가 가득 차서 저장하지 못했습니다.',
+    'read-only': '데이터 파일에 쓸 수 없어 저장소가 바뀌지 않습니다.',
     changed: '그동안 다른 사람이 이 일정을 바꾸었습니다.',
     theirs: '다른 사람', yours: '나', keepMine: '내 것으로 저장',
     takeTheirs: '다른 사람 것으로', gone: '다른 사람이 이 일정을 삭제했습니다. 저장하면 다시 추가됩니다.',
-    storeGone: why => `저장소에 닿을 수 없습니다 (${why}). 입력한 것은 그대로 있고, 저장소가 돌아오면 저절로 이어집니다.`,
-    gatewayGone: `게이트웨이가 대답하지 않습니다. 끝났나요? 입력한 것은 그대로 있습니다. ipclab web --port ${location.port}: 새 링크를 이 탭의 주소에 넣으세요.`,
-    noToken: '“ipclab web”이 보여 준 링크로 이 페이지를 여세요. 열쇠가 그 안에 있습니다.',
+    unreachable: why => `저장소에 닿을 수 없습니다 (${why}). 입력한 것은 그대로 있고, 저장소가 돌아오면 저절로 이어집니다.`,
+    'no-gateway': `게이트웨이가 대답하지 않습니다. 끝났나요? 입력한 것은 그대로 있습니다. ipclab web --port ${location.port}: 새 링크를 이 탭의 주소에 넣으세요.`,
+    'no-key': '“ipclab web”이 보여 준 링크로 이 페이지를 여세요. 열쇠가 그 안에 있습니다.',
     back: '저장소가 돌아왔습니다.',
     browser: '브라우저', gateway: '게이트웨이', store: '저장소', journal: '저널',
     pid: n => `프로세스 ${n}`, hopHttp: '루프백의 HTTP와 브라우저 자신',
@@ -92,8 +100,7 @@ const texts = {
     notUsable: '쓸 수 없음', trips: n => `왕복 ${n}번`,
     nothingYet: '아직 아무것도 묻지 않았습니다.',
     free: '이 주에는 일정이 없습니다.', freeDay: '이 날에는 일정이 없습니다.',
-    longTitle: '너무 깁니다. 255바이트까지 됩니다.', removeAnyway: '그래도 삭제',
-    refused: why => `저장소가 받지 않았습니다: ${why}`,
+    removeAnyway: '그래도 삭제',
   },
 };
 
@@ -111,6 +118,12 @@ const find = () => (navigator.languages || []).find(l => l.startsWith(now)) || n
 let kind = find();
 export const locale = () => kind;
 export const text = key => texts[now][key];
+
+/* A failure: in our words where we have some, else in the gateway's. */
+export function inWords(e) {
+  const t = text(e.code);
+  return typeof t === 'function' ? t(e.message) : t || e.message;
+}
 
 /* Puts the texts where the page has places for them. */
 export function applyTexts() {

@@ -7,8 +7,8 @@
  */
 import * as api from './api.js';
 import { $, make } from './dom.js';
-import { applyTexts, chooseLanguage, language, text } from './lang.js';
-import { dayOf, fullDay, span, toApi, weekOf, whenDay } from './time.js';
+import { applyTexts, chooseLanguage, inWords, language, text } from './lang.js';
+import { dayOf, fullDay, moment, sameDay, span, toApi, weekOf, whenDay } from './time.js';
 import { draw, moveNow, showEvent } from './grid.js';
 import * as form from './form.js';
 import * as journey from './journey.js';
@@ -39,18 +39,15 @@ function banner(t) {
   $('banner').hidden = !t;
 }
 
-const inWords = e => e.kind === 'gone' ? text('gatewayGone')
-  : e.status === 401 ? text('noToken')
-  : e.status === 503 ? text('storeGone')(e.message) : '';
-
-/* A failure in words. The banner stays until something works again; when that
- * is, the question for changes, asked anew, says. */
+/* A failure in words. Where nothing works the banner stays until something
+ * does; when that is, the question for changes, asked anew, says. */
 let question;
 function failed(e) {
-  if (!inWords(e)) return e.message;
-  banner(() => inWords(e));
-  state.up = false;
-  question?.abort();
+  if (['no-gateway', 'no-key', 'unreachable'].includes(e.code)) {
+    banner(() => inWords(e));
+    state.up = false;
+    question?.abort();
+  }
   return inWords(e);
 }
 
@@ -61,7 +58,7 @@ function render() {
   $('range').textContent = view() === 'day' ? fullDay(d[0]) : span(d[0], d[6]);
   $('week').setAttribute('aria-pressed', view() === 'week');
   $('day').setAttribute('aria-pressed', view() === 'day');
-  draw(d, state.events.filter(e => d[0] < e.end && e.start < dayOf(d[d.length - 1], 1)),
+  draw(d, state.events.filter(e => d[0] < e.end && e.start < dayOf(d.at(-1), 1)),
     { open: form.openEvent, create: form.openNew, known: state.known === String(d) });
 }
 
@@ -70,7 +67,7 @@ let newest = 0;
 async function load(options) {
   const d = days(), mine = ++newest;
   try {
-    const r = await api.list(toApi(d[0]), toApi(dayOf(d[d.length - 1], 1)), options);
+    const r = await api.list(toApi(d[0]), toApi(dayOf(d.at(-1), 1)), options);
     if (mine !== newest) return true;
     /* Asked before something that we have saved meanwhile. */
     if (r.rev < state.rev && !options?.again) return load({ ...options, again: true });
@@ -105,7 +102,7 @@ async function step() {
   if (back || !r.up) journey.refreshWays();
   stale = stale || back || r.rev !== state.rev;
   Object.assign(state, { rev: r.rev, up: r.up });
-  if (!r.up) banner(() => text('storeGone')(r.why));
+  if (!r.up) banner(() => text('unreachable')(r.why));
   else if (stale) stale = !await load({ quiet: true });
   else banner();
   if (back && !stale) {
@@ -121,7 +118,7 @@ async function follow() {
       if (e.name === 'AbortError') continue;
       failed(e);
       /* Without the key nothing will change. */
-      await (e.status === 401 ? api.nextKey() : rest(500));
+      await (e.code === 'no-key' ? api.nextKey() : rest(500));
     }
   }
 }
@@ -180,10 +177,9 @@ async function search() {
 
 function openNew() {
   const now = new Date();
-  const day = days().find(d => d.getTime() === dayOf(now).getTime()) || days()[0];
-  const hour = Math.min(23, now.getHours() + 1);
-  form.openNew(new Date(day.getFullYear(), day.getMonth(), day.getDate(), hour),
-    new Date(day.getFullYear(), day.getMonth(), day.getDate(), hour + 1));
+  const day = days().find(d => sameDay(d, now)) || days()[0];
+  const next = Math.min(23, now.getHours() + 1) * 60;
+  form.openNew(moment(day, next), moment(day, next + 60));
 }
 
 function controls() {

@@ -12,6 +12,10 @@ export const MINUTES = 24 * 60;
 export const dayOf = (date, n = 0) =>
   new Date(date.getFullYear(), date.getMonth(), date.getDate() + n);
 
+/* `minutes` after midnight, by the clock. */
+export const moment = (day, minutes) =>
+  new Date(day.getFullYear(), day.getMonth(), day.getDate(), 0, minutes);
+
 /* The Monday (in English: the ISO week; in Korean calendars Sunday is first,
  * but a timetable at a Korean school begins on Monday as well). */
 export const weekOf = date => dayOf(date, -((date.getDay() + 6) % 7));

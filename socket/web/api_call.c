@@ -1,0 +1,170 @@
+/*
+ * api_call.c - see api_call.h
+ */
+#include "api_call.h"
+
+#include "clock.h"
+#include "json.h"
+#include "timestamp.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+bool call_refuse(const struct call *c, enum refusal why, const char *field,
+                 const char *sentence)
+{
+    reply_error(c->reply, why, field, sentence);
+    return false;
+}
+
+/* ---- arguments ---------------------------------------------------------- */
+
+bool call_string(const struct call *c, const char *field, const char **text)
+{
+    *text = json_string(c->in, field);
+    return *text || call_refuse(c, REPLY_MISSING, field, NULL);
+}
+
+bool call_time(const struct call *c, const char *field, int64_t *t)
+{
+    const char *text;
+
+    return call_string(c, field, &text) &&
+           (timestamp_parse(text, t) == 0 ||
+            call_refuse(c, REPLY_BAD_TIME, field, NULL));
+}
+
+bool call_token(const struct call *c, uint64_t *token)
+{
+    const cJSON *o = cJSON_GetObjectItemCaseSensitive(c->in, "token");
+    const char *text = o ? cJSON_GetStringValue(o) : call_query(c, "token");
+
+    *token = client_token();
+    if (!o && !text)
+        return true;
+    *token = 0;
+    if (text && strlen(text) == 16 && strspn(text, "0123456789abcdef") == 16)
+        *token = strtoull(text, NULL, 16);
+    return *token != 0 || call_refuse(c, REPLY_BAD_TOKEN, "token", NULL);
+}
+
+const char *call_query(const struct call *c, const char *name)
+{
+    return door_query(&c->rq->query, name);
+}
+
+bool call_query_number(const struct call *c, const char *name, uint64_t usual,
+                       uint64_t *v)
+{
+    const char *text = call_query(c, name);
+
+    *v = usual;
+    if (!text)
+        return true;
+    /* 15 digits: what a number of JSON holds exactly. */
+    if (!*text || strlen(text) > 15 ||
+        strspn(text, "0123456789") != strlen(text))
+        return call_refuse(c, REPLY_BAD_NUMBER, name, NULL);
+    *v = strtoull(text, NULL, 10);
+    return true;
+}
+
+bool call_query_time(const struct call *c, const char *name, int64_t usual,
+                     int64_t *t)
+{
+    const char *text = call_query(c, name);
+
+    *t = usual;
+    return !text || timestamp_parse(text, t) == 0 ||
+           call_refuse(c, REPLY_BAD_TIME, name, NULL);
+}
+
+/* ---- the store ---------------------------------------------------------- */
+
+int call_ask(struct call *c, way_request *ask, void *arg)
+{
+    return way_ask(c->way, ask, arg, &c->journey, c->refusal);
+}
+
+void call_fail(const struct call *c, int result)
+{
+    static const struct {
+        int result;
+        enum refusal why;
+        const char *field;
+    } answers[] = {
+        {WIRE_NOT_FOUND, REPLY_NO_SUCH_EVENT, NULL},
+        {WIRE_BAD_TITLE, REPLY_BAD_TITLE, "title"},
+        {WIRE_BAD_TIME, REPLY_END_BEFORE_START, "end"},
+        {WIRE_BAD_TOKEN, REPLY_TOKEN_USED, "token"},
+        {WIRE_READ_ONLY, REPLY_READ_ONLY, NULL},
+        {WIRE_NO_SPACE, REPLY_NO_SPACE, NULL},
+    };
+
+    for (size_t i = 0; i < sizeof answers / sizeof *answers; i++)
+        if (answers[i].result == result) {
+            call_refuse(c, answers[i].why, answers[i].field, c->refusal);
+            return;
+        }
+    call_refuse(c, REPLY_UNREACHABLE, NULL, c->refusal);
+}
+
+/* ---- answers ------------------------------------------------------------ */
+
+void call_put_event(FILE *out, const struct event *ev)
+{
+    char start[TIMESTAMP_SIZE], end[TIMESTAMP_SIZE];
+
+    fprintf(out,
+            "\"id\": %" PRIu32 ", \"rev\": %" PRIu64 ", \"title\": ", ev->id,
+            ev->rev);
+    reply_string(out, ev->title);
+    fprintf(out, ", \"start\": \"%s\", \"end\": \"%s\"",
+            timestamp_format(ev->start, start), timestamp_format(ev->end, end));
+}
+
+/* Where this request has been, and how long: the sum of its hops is the time
+ * from its arrival here to now. */
+static void put_hops(const struct call *c, FILE *out)
+{
+    const struct journey *j = &c->journey;
+    const struct wire_stamps *s = &j->stamps;
+    const struct {
+        const char *name;
+        uint64_t from, to; /* to 0 = it hasn't been there */
+    } hops[] = {
+        {"gateway", c->rq->begun, j->begun},
+        {"there", j->begun, s->received},
+        {"store", s->received, s->handled},
+        {"journal", s->handled, s->synced},
+        {"back", s->synced ? s->synced : s->handled, j->done},
+        {"reply", j->done, (uint64_t)clock_now_ns()},
+    };
+
+    for (size_t i = 0; i < sizeof hops / sizeof *hops; i++)
+        if (hops[i].to)
+            fprintf(out, "%s{\"hop\": \"%s\", \"ns\": %" PRIu64 "}",
+                    i ? ", " : "", hops[i].name,
+                    hops[i].to > hops[i].from ? hops[i].to - hops[i].from : 0);
+}
+
+void call_put_journey(const struct call *c)
+{
+    static const char *const waits[] = {
+        [TP_BLOCK] = "block", [TP_SPIN] = "spin", [TP_ADAPT] = "adapt"};
+    const struct journey *j = &c->journey;
+    FILE *out = c->reply->out;
+    struct sight sight;
+
+    watch_see(&c->a->watch, &sight);
+    fprintf(out,
+            "\"journey\": {\"transport\": \"%s\", \"wait\": \"%s\", "
+            "\"gateway\": %ld, \"store\": %ld, \"trips\": %u, "
+            "\"sent\": %" PRIu64 ", \"received\": %" PRIu64 ", \"hops\": [",
+            c->way->t->name, waits[c->way->wait], (long)getpid(), sight.pid,
+            j->trips, j->sent_bytes, j->received_bytes);
+    put_hops(c, out);
+    fputs("]}}", out);
+}
