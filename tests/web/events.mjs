@@ -171,7 +171,7 @@ test('once: an answer is lost, Save is pressed again, and it is one event', asyn
   await page.click('#add');
   await typeEvent(page, 'Once', '2026-11-25T09:00', '2026-11-25T10:00');
   await page.click('#save');
-  await until('the failure is told', async () => /gateway/.test(await page.textContent('#form-error')));
+  await until('the failure is told', async () => /gateway|is back/.test(await page.textContent('#form-error')));
   await page.click('#save');
   await page.waitForSelector('#form', { state: 'hidden' });
   assert.equal(lab.cli('list').match(/Once/g).length, 1);
@@ -185,7 +185,7 @@ test('once: an answer is lost, Save is pressed again, and it is one event', asyn
   });
   await event(page, 'Once').click();
   await page.click('#remove');
-  await until('the failure is told', async () => /gateway/.test(await page.textContent('#form-error')));
+  await until('the failure is told', async () => /gateway|is back/.test(await page.textContent('#form-error')));
   await page.click('#remove');
   await until('it is removed', async () => /“Once” is removed/.test(await toast(page)));
 });
