@@ -73,9 +73,9 @@ TESTS = test_schedule test_journal test_store test_wire test_server test_week te
         test_exits test_neighbours test_threads test_gaps test_fuzz test_web $(DISK_TESTS)
 # Two lanes side by side. All of a user's processes share one limit for message
 # queues: what makes many stays in one lane.
-LANE_1 = conformance:mqueue/ test_neighbours:mqueue/ test_crash test_cli test_exits test_rounds \
-         test_durability test_access test_threads test_gaps test_fuzz \
-         test_web          $(filter test_ipcbench test_peers,$(TESTS))
+LANE_1 = conformance:mqueue/ test_neighbours:mqueue/ test_crash test_cli test_exits \
+         test_rounds test_access test_threads test_gaps test_fuzz test_web \
+         $(filter test_ipcbench test_peers,$(TESTS))
 LANE_2 = conformance:pipe/,fifo/,shm/,socket/ \
          test_neighbours:pipe/,fifo/,shm/,socket/ \
          $(filter-out conformance test_neighbours $(LANE_1),$(TESTS))
