@@ -11,75 +11,52 @@
 
 #ifdef HAVE_LIBICAL
 
-#include "localtime.h"
 #include "timestamp.h"
 
 #include <libical/ical.h>
+#include <stdlib.h>
 
 #define YEAR_MAX   2582   /* where the library gives up */
 #define SEARCH_ALL 200000 /* steps up to there, day by day */
 
 static struct icaltimetype to_ical(int64_t wall, bool date)
 {
-    int64_t day = wall / ICS_DAY - (wall % ICS_DAY < 0);
-    int second = (int)(wall - day * ICS_DAY);
-    struct local_time at = local_date(day);
-    struct icaltimetype t = {0};
-
-    t.year = at.year;
-    t.month = at.month;
-    t.day = at.mday;
-    t.is_date = date;
-    if (!date) {
-        t.hour = second / 3600;
-        t.minute = second / 60 % 60;
-        t.second = second % 60;
-    }
-    return t;
+    return icaltime_from_timet_with_zone((time_t)wall, date, NULL);
 }
 
-static int64_t from_ical(struct icaltimetype t)
+/* A search that finds nothing for years costs more than a date each day. */
+static const char *walk(icalrecur_iterator *it, struct ics_file *f,
+                        const struct ics_rule *r, const struct ics_series *s)
 {
-    return timestamp_days(t.year, t.month, t.day) * ICS_DAY + t.hour * 3600 +
-           t.minute * 60 + t.second;
-}
+    int64_t last = r->begin;
+    bool end;
 
-/* A search of many steps is begun shortly before the dates that are wanted. */
-static int64_t begin_of(const struct ics_rule *r,
-                        const struct ics_span_of_rule *span)
-{
-    if (r->skip == 0 || span->from <= span->start)
-        return span->start;
-    return span->start + (span->from - span->start) / r->skip * r->skip;
-}
-
-static const char *walk(icalrecur_iterator *it, const struct ics_rule *r,
-                        const struct ics_span_of_rule *span, int64_t *steps,
-                        ics_take *take, void *arg)
-{
-    int64_t last = begin_of(r, span);
-
-    while (*steps > 0) {
+    do {
         struct icaltimetype t = icalrecur_iterator_next(it);
         int64_t wall = timestamp_days(YEAR_MAX, 12, 31) * ICS_DAY;
-        bool end = icaltime_is_null_time(t) || t.year > YEAR_MAX;
 
+        end = icaltime_is_null_time(t) || t.year > YEAR_MAX;
         /* A rule that ends was not searched to the end of all time. */
-        if (end && r->ends)
+        if (end && (r->until != INT64_MAX || r->count != INT64_MAX))
             return NULL;
         if (!end)
-            wall = from_ical(t);
-        *steps -= ICS_LIBRARY_STEP * (1 + (wall - last) / r->unit);
+            wall = (int64_t)icaltime_as_timet(t);
+        f->steps -= ICS_LIBRARY_STEP * (1 + (wall - last) / r->unit);
+        if (f->steps <= 0)
+            return ics_too_long;
         last = wall;
-        if (end || wall > span->until || !take(wall, arg))
-            return NULL;
-    }
-    return ics_too_long;
+        end = end || wall > r->until || !s->take(wall, s->arg);
+    } while (!end);
+    return NULL;
 }
 
-const char *ics_library(const struct ics_rule *r,
-                        const struct ics_span_of_rule *span, int64_t *steps,
-                        ics_take *take, void *arg)
+static int by_size(const void *a, const void *b)
+{
+    return *(const short *)a - *(const short *)b;
+}
+
+const char *ics_library(struct ics_file *f, const struct ics_rule *r,
+                        const struct ics_series *s)
 {
     struct icalrecurrencetype rule;
     icalrecur_iterator *it;
@@ -90,14 +67,19 @@ const char *ics_library(const struct ics_rule *r,
     if (rule.freq == ICAL_NO_RECURRENCE)
         return "this rule can't be understood";
     rule.until = icaltime_null_time();
-    if (span->until != INT64_MAX)
-        rule.until = to_ical(span->until, span->date);
-    it = icalrecur_iterator_new(rule, to_ical(begin_of(r, span), span->date));
+    if (r->until != INT64_MAX)
+        rule.until = to_ical(r->until, s->start.date);
+    /* It gives the times of a day in the order that they have in the text. The
+     * rest of these lists is filled with the largest number. */
+    qsort(rule.by_hour, ICAL_BY_HOUR_SIZE, sizeof(short), by_size);
+    qsort(rule.by_minute, ICAL_BY_MINUTE_SIZE, sizeof(short), by_size);
+    qsort(rule.by_second, ICAL_BY_SECOND_SIZE, sizeof(short), by_size);
+    it = icalrecur_iterator_new(rule, to_ical(r->begin, s->start.date));
     if (!it) { /* no dates at all: the 30th of February; all was searched */
-        *steps -= ICS_LIBRARY_STEP * SEARCH_ALL;
-        return *steps > 0 ? NULL : ics_too_long;
+        f->steps -= ICS_LIBRARY_STEP * SEARCH_ALL;
+        return f->steps > 0 ? NULL : ics_too_long;
     }
-    fault = walk(it, r, span, steps, take, arg);
+    fault = walk(it, f, r, s);
     icalrecur_iterator_free(it);
     return fault;
 }

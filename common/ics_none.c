@@ -1,5 +1,5 @@
 /*
- * ics_none.c - instead of ics_rule.c, where libical isn't installed
+ * ics_none.c - instead of ics_library.c, where libical isn't installed
  *
  * Calendars can be read all the same when they have no other rules than by the
  * week.
@@ -8,11 +8,10 @@
 
 #ifndef HAVE_LIBICAL
 
-const char *ics_library(const struct ics_rule *r,
-                        const struct ics_span_of_rule *span, int64_t *steps,
-                        ics_take *take, void *arg)
+const char *ics_library(struct ics_file *f, const struct ics_rule *r,
+                        const struct ics_series *s)
 {
-    (void)r, (void)span, (void)steps, (void)take, (void)arg;
+    (void)f, (void)r, (void)s;
     return "this rule needs libical, and the program was built without it; "
            "'make deps-web' installs it, then 'make' again";
 }

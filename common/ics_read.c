@@ -4,11 +4,14 @@
  * First every VEVENT is understood as it stands, then series are written out:
  * only then it is known which of their occurrences were changed elsewhere in
  * the file. Nothing is handed out before all of it was found good.
+ *
+ * libical's own way to write out a series isn't used: it knows nothing of
+ * changed occurrences, drops periods and a DTSTART that its rule doesn't meet,
+ * takes "UNTIL=day" as that day's midnight and makes whole days two days long.
  */
 #include "ics.h"
 
 #include "ics_rule.h"
-#include "ics_zone.h"
 #include "localtime.h"
 
 #include <errno.h>
@@ -22,8 +25,16 @@
 
 /* ---- what is known of an event ------------------------------------------ */
 
+/* An occurrence that was struck out, or changed by another VEVENT. */
+struct gap {
+    struct ics_when when;
+    const struct ics_zone *zone; /* of `when` */
+    const struct ics_prop *p;    /* the line that says so; NULL = no gap */
+    int64_t from, to;            /* it struck what starts then; UTC */
+};
+
 struct vevent {
-    const struct ics_part *part;
+    const struct ics_prop *begin;
     const char *uid; /* "" = none */
     const char *title;
     struct ics_when start;
@@ -31,62 +42,31 @@ struct vevent {
     int64_t days;                /* how long: days by the calendar, */
     int64_t seconds;             /* and then seconds by the clock */
     bool cancelled;
-    const struct ics_prop *replaces; /* RECURRENCE-ID; NULL = none */
-    struct ics_when replaced;        /* and what it says */
-    int64_t replaced_at;             /* the same in UTC */
+    struct gap changed; /* RECURRENCE-ID: it stands for that occurrence */
+    size_t group;       /* in by_uid, the first with this UID */
 };
 
 struct reader {
-    const struct ics_why *why;
+    struct ics_file f;
     const struct ics_opts *opts;
     int64_t endless_from, endless_to; /* what is taken of an endless series */
-    struct ics_file file;
-    struct ics_zones zones;
-    int64_t steps; /* left for rules */
-    struct vevent *events;
-    struct vevent **by_uid; /* the same, sorted */
-    size_t count;
-    struct exchange *x;
-    size_t cap; /* of x->events */
+    struct vevent *events;            /* f.events of them */
+    struct vevent **by_uid;           /* the same, sorted */
+    struct ics_list out;              /* struct event */
 };
 
-/* ---- times of a line ---------------------------------------------------- */
-
-static int find_zone(struct reader *r, const struct ics_prop *p,
-                     const struct ics_zone **zone)
-{
-    char quote[ICS_QUOTE_SIZE];
-    size_t len;
-    const char *name = ics_param(p->params, "TZID", &len);
-    int err;
-
-    *zone = NULL;
-    if (!name)
-        return 0;
-    err = ics_zone_find(&r->zones, name, len, zone);
-    if (err == -ENOENT)
-        return ics_bad(r->why, p->line,
-                       "the time zone '%s' is described nowhere in the file, "
-                       "and this machine doesn't know it",
-                       ics_quote(quote, name, len));
-    return err;
-}
+/* ---- one VEVENT --------------------------------------------------------- */
 
 /* A single time; whole days have no zone. */
-static int read_when(struct reader *r, const struct ics_prop *p,
-                     struct ics_when *when, const struct ics_zone **zone)
+static bool read_when(struct reader *r, const struct ics_prop *p,
+                      struct ics_when *when, const struct ics_zone **zone)
 {
-    const char *fault = ics_read_when(p->value, strlen(p->value), when);
-    bool date = ics_param_is(p->params, "VALUE", "DATE");
-
-    *zone = &ics_utc;
-    if (!fault && date && !when->date)
-        fault = "not a date like 20261123";
-    if (fault)
-        return ics_bad(r->why, p->line, "%s", fault);
-    if (when->date)
-        *zone = NULL;
-    return when->utc || when->date ? 0 : find_zone(r, p, zone);
+    if (!ics_check(&r->f, p, ics_read_when(p->value, when)))
+        return false;
+    if (!when->date && ics_param_is(p->params, "VALUE", "DATE"))
+        return ics_check(&r->f, p, "not a date like 20261123");
+    *zone = when->utc ? &ics_utc : NULL;
+    return when->utc || when->date || ics_zone_find(&r->f, p, zone);
 }
 
 static int64_t moment(const struct ics_when *when, const struct ics_zone *zone)
@@ -94,183 +74,132 @@ static int64_t moment(const struct ics_when *when, const struct ics_zone *zone)
     return ics_moment(when->utc ? &ics_utc : zone, when->wall);
 }
 
-/* ---- one VEVENT --------------------------------------------------------- */
-
-static const struct ics_prop *prop(struct reader *r, const struct vevent *v,
-                                   enum ics_kind kind)
-{
-    return ics_find(&r->file, v->part, kind);
-}
-
-static void read_title(struct reader *r, struct vevent *v)
-{
-    const struct ics_prop *p = prop(r, v, ICS_SUMMARY);
-    unsigned done = p ? ics_title(p->value) : ICS_TITLE_EMPTY;
-    size_t line = p ? p->line : v->part->line;
-
-    v->title = done & ICS_TITLE_EMPTY ? "(untitled)" : p->value;
-    if (done & ICS_TITLE_EMPTY)
-        ics_note(&r->file.notes, line, "no SUMMARY: called \"(untitled)\"");
-    if (done & ICS_TITLE_CUT)
-        ics_note(&r->file.notes, line, "title cut to %d bytes",
-                 EVENT_TITLE_MAX);
-    if (done & ICS_TITLE_CONTROL)
-        ics_note(&r->file.notes, line,
-                 "line end or control character of a title made a space");
-}
-
 static void read_status(struct reader *r, struct vevent *v)
 {
-    const struct ics_prop *p = prop(r, v, ICS_STATUS);
+    const struct ics_prop *p = ics_find(v->begin, ICS_STATUS);
 
-    v->cancelled = r->file.cancels || (p && !strcasecmp(p->value, "CANCELLED"));
+    v->cancelled = r->f.cancels || (p && !strcasecmp(p->value, "CANCELLED"));
     if (v->cancelled)
-        ics_note(&r->file.notes, v->part->line, "cancelled event left out");
+        ics_note(&r->f, v->begin->line, "cancelled event left out");
     else if (p && strcasecmp(p->value, "CONFIRMED") != 0)
-        ics_note(&r->file.notes, p->line, "STATUS left out");
+        ics_note(&r->f, p->line, "STATUS left out");
 }
 
-/* An event in the store has a length. */
-static void no_length(struct reader *r, struct vevent *v, size_t line)
-{
-    if (v->start.date) {
-        v->days = 1;
-        ics_note(&r->file.notes, line, "end = start: made one day long");
-    } else {
-        v->seconds = MINUTE;
-        ics_note(&r->file.notes, line, "no length: made one minute long");
-    }
-}
-
-static int read_end(struct reader *r, struct vevent *v,
-                    const struct ics_prop *p)
+static bool read_end(struct reader *r, struct vevent *v,
+                     const struct ics_prop *p)
 {
     const struct ics_zone *zone;
     struct ics_when end;
-    int err = read_when(r, p, &end, &zone);
 
-    if (err < 0)
-        return err;
+    if (!read_when(r, p, &end, &zone))
+        return false;
     if (end.date != v->start.date)
-        return ics_bad(r->why, p->line,
+        return ics_bad(&r->f, p->line,
                        "one of DTSTART and DTEND is a date, the other a time");
     if (end.date)
         v->days = (end.wall - v->start.wall) / ICS_DAY;
     else
         v->seconds = moment(&end, zone) - moment(&v->start, v->zone);
-    if (v->days < 0 || v->seconds < 0)
-        return ics_bad(r->why, p->line, "DTEND is before DTSTART");
-    if (v->days == 0 && v->seconds == 0)
-        no_length(r, v, p->line);
-    return 0;
+    return (v->days >= 0 && v->seconds >= 0) ||
+           ics_bad(&r->f, p->line, "DTEND is before DTSTART");
 }
 
-static int read_length(struct reader *r, struct vevent *v)
+static bool read_duration(struct reader *r, struct vevent *v,
+                          const struct ics_prop *p)
 {
-    const struct ics_prop *end = prop(r, v, ICS_DTEND);
-    const struct ics_prop *p = prop(r, v, ICS_DURATION);
     struct ics_span span;
-    const char *fault;
+    const char *fault = ics_read_span(p->value, &span);
 
-    if (end && p)
-        return ics_bad(r->why, p->line, "both DTEND and DURATION");
-    if (end)
-        return read_end(r, v, end);
-    if (!p) {
-        v->days = v->start.date;
-        if (!v->start.date)
-            no_length(r, v, v->part->line);
-        return 0;
-    }
-    fault = ics_read_span(p->value, strlen(p->value), &span);
     if (!fault && v->start.date && span.seconds)
         fault = "DTSTART is a date: it must last whole days";
-    if (fault)
-        return ics_bad(r->why, p->line, "%s", fault);
     v->days = span.days;
     v->seconds = span.seconds;
-    if (v->days == 0 && v->seconds == 0)
-        no_length(r, v, p->line);
-    return 0;
+    return ics_check(&r->f, p, fault);
 }
 
-/* An event that stands for one occurrence of another. */
-static int read_replaced(struct reader *r, struct vevent *v)
+/* An event in the store has a length. */
+static bool read_length(struct reader *r, struct vevent *v)
 {
-    const struct ics_zone *zone;
-    int err;
+    const struct ics_prop *end = ics_find(v->begin, ICS_DTEND);
+    const struct ics_prop *p = ics_find(v->begin, ICS_DURATION);
+    unsigned line = end ? end->line : p ? p->line : v->begin->line;
 
-    v->replaces = prop(r, v, ICS_RECURRENCE_ID);
-    if (!v->replaces)
-        return 0;
-    err = read_when(r, v->replaces, &v->replaced, &zone);
-    if (err < 0)
-        return err;
-    v->replaced_at = moment(&v->replaced, zone);
-    if (ics_param_is(v->replaces->params, "RANGE", "THISANDFUTURE"))
-        ics_note(&r->file.notes, v->replaces->line,
-                 "RANGE=THISANDFUTURE: only this one occurrence changed");
-    return 0;
+    if (end && p)
+        return ics_bad(&r->f, p->line, "both DTEND and DURATION");
+    if ((end && !read_end(r, v, end)) || (p && !read_duration(r, v, p)))
+        return false;
+    if (v->days > 0 || v->seconds > 0)
+        return true;
+    if (!v->start.date)
+        ics_note(&r->f, line, "no length: made one minute long");
+    else if (end || p)
+        ics_note(&r->f, line, "end = start: made one day long");
+    *(v->start.date ? &v->days : &v->seconds) = v->start.date ? 1 : MINUTE;
+    return true;
 }
 
-static int read_vevent(struct reader *r, struct vevent *v)
+static bool read_vevent(struct reader *r, struct vevent *v)
 {
-    const struct ics_prop *start = prop(r, v, ICS_DTSTART);
-    const struct ics_prop *uid = prop(r, v, ICS_UID);
-    int err;
+    const struct ics_prop *start = ics_find(v->begin, ICS_DTSTART);
+    const struct ics_prop *uid = ics_find(v->begin, ICS_UID);
+    struct gap *g = &v->changed;
 
     if (!start)
-        return ics_bad(r->why, v->part->line, "this event has no DTSTART");
+        return ics_bad(&r->f, v->begin->line, "this event has no DTSTART");
     v->uid = uid ? uid->value : "";
-    if ((err = read_when(r, start, &v->start, &v->zone)) < 0 ||
-        (err = read_length(r, v)) < 0)
-        return err;
-    read_title(r, v);
+    if (!read_when(r, start, &v->start, &v->zone) || !read_length(r, v))
+        return false;
+    v->title = ics_title(&r->f, v->begin);
     read_status(r, v);
-    return read_replaced(r, v);
+    g->p = ics_find(v->begin, ICS_RECURRENCE_ID);
+    if (!g->p)
+        return true;
+    if (ics_param_is(g->p->params, "RANGE", "THISANDFUTURE"))
+        ics_note(&r->f, g->p->line,
+                 "RANGE=THISANDFUTURE: only this one occurrence changed");
+    return read_when(r, g->p, &g->when, &g->zone);
 }
 
 /* ---- series: dates ------------------------------------------------------ */
 
 struct times {
     int64_t start, end;
+    bool gone; /* struck out or changed */
 };
 
 /* A VEVENT while its occurrences are collected. */
 struct series {
     struct reader *r;
     const struct vevent *v;
-    struct times *at;
-    size_t count, cap;
-    size_t line;      /* of the rule or list at hand */
+    struct ics_list times, gaps;
+    unsigned line;    /* of the rule or list at hand */
     int64_t from, to; /* what is wanted of it */
-    int64_t first;    /* the rule's first date; INT64_MAX = none yet */
-    bool stopped;     /* at `to` */
-    bool endless;     /* one of its rules is */
-    bool counted;     /* what lies outside of from and to is noted */
-    bool has_start;   /* DTSTART was among the dates */
-    int err;          /* -ENOMEM, -E2BIG */
+    bool endless;     /* that is a rule without end */
+    unsigned rule;    /* line of one; 0 = none */
+    bool has_start;   /* DTSTART is a date of one */
 };
 
 static bool collect(struct series *s, int64_t start, int64_t end)
 {
-    struct times *more;
+    struct ics_file *f = &s->r->f;
+    struct times *t;
 
     if (start >= s->to || end <= s->from) {
-        if (s->counted)
-            ics_note(&s->r->file.notes, s->line,
-                     "event outside of --from and --to left out");
+        if (!s->endless)
+            ics_note(f, s->line, "event outside of --from and --to left out");
         return true;
     }
     if (exchange_times_fault(start, end))
         return true; /* of a series, behind the year 9999 */
-    more = ics_grow(s->at, &s->cap, s->count, sizeof *s->at);
-    if (more)
-        s->at = more;
-    s->err = !more ? -ENOMEM : s->count == ICS_SERIES_MAX ? -E2BIG : 0;
-    if (s->err == 0)
-        s->at[s->count++] = (struct times){start, end};
-    return s->err == 0;
+    if (s->times.count == ICS_SERIES_MAX)
+        return ics_bad(f, s->line,
+                       "a series of more than %u events; --from and --to may "
+                       "help",
+                       ICS_SERIES_MAX);
+    t = ics_add(f, &s->times, sizeof *t);
+    if (t)
+        *t = (struct times){start, end, false};
+    return t != NULL;
 }
 
 /* One whose clock shows `wall` at the start. */
@@ -287,142 +216,64 @@ static bool collect_wall(struct series *s, int64_t wall)
 static bool take_date(int64_t wall, void *arg)
 {
     struct series *s = arg;
+    struct local_time from, to;
 
-    if (s->first == INT64_MAX)
-        s->first = wall;
     s->has_start = s->has_start || wall == s->v->start.wall;
-    s->stopped = ics_moment(s->v->zone, wall) >= s->to;
-    return !s->stopped && collect_wall(s, wall);
+    if (ics_moment(s->v->zone, wall) < s->to)
+        return collect_wall(s, wall);
+    if (!s->endless) {
+        ics_note(&s->r->f, s->line, "series cut off at --to");
+        return false;
+    }
+    from = local_split(s->from);
+    to = local_split(s->to - 1);
+    ics_note(&s->r->f, s->line,
+             "series without end: taken from %04d-%02d-%02d to %04d-%02d-%02d",
+             from.year, from.month, from.mday, to.year, to.month, to.mday);
+    return false;
 }
 
-static void note_window(struct series *s, bool ends)
+static bool add_rule(struct series *s, const struct ics_prop *p)
 {
-    struct local_time from = local_split(s->from), to = local_split(s->to - 1);
-
-    if (ends)
-        ics_note(&s->r->file.notes, s->line, "series cut off at --to");
-    else
-        ics_note(&s->r->file.notes, s->line,
-                 "series without end: taken from %04d-%02d-%02d to "
-                 "%04d-%02d-%02d",
-                 from.year, from.month, from.mday, to.year, to.month, to.mday);
-}
-
-static int64_t until_of(const struct series *s, const struct ics_rule *rule)
-{
-    const struct ics_when *u = &rule->until;
-
-    if (!rule->has_until)
-        return INT64_MAX;
-    if (u->date && !s->v->start.date)
-        return u->wall + ICS_DAY - 1; /* not allowed, and meant like this */
-    return u->utc && !s->v->start.date ? ics_wall(s->v->zone, u->wall)
-                                       : u->wall;
-}
-
-static int add_rule(struct series *s, const char *text)
-{
-    struct reader *r = s->r;
     const struct vevent *v = s->v;
-    struct ics_span_of_rule span = {.start = v->start.wall,
-                                    .date = v->start.date};
-    struct ics_rule rule;
-    const char *fault = ics_read_rule(text, &rule);
+    struct ics_series ask = {v->zone, v->start, v->start.wall, take_date, s};
 
-    if (fault)
-        return ics_bad(r->why, s->line, "%s", fault);
-    s->counted = rule.ends;
-    s->endless = s->endless || !rule.ends;
-    s->from = rule.ends ? r->opts->from : r->endless_from;
-    s->to = rule.ends ? r->opts->to : r->endless_to;
-    s->first = INT64_MAX;
-    span.from = span.start;
-    if (!rule.ends)
-        span.from = s->from - (v->days + 2) * ICS_DAY - v->seconds;
-    span.until = until_of(s, &rule);
-    fault = ics_expand(&rule, &span, &r->steps, take_date, s);
-    if (fault)
-        return ics_bad(r->why, s->line, "%s", fault);
-    if (s->stopped)
-        note_window(s, rule.ends);
-    if (s->first != span.start && !(rule.skip && span.from > span.start))
-        ics_note(&r->file.notes, s->line,
-                 "DTSTART isn't a date of its rule; taken too");
-    return 0;
-}
-
-/* ---- series: lists of dates --------------------------------------------- */
-
-/* Whether a date was struck out, or changed by another VEVENT. */
-struct gap {
-    bool day;   /* any occurrence on that day */
-    bool used;  /* it met one */
-    int64_t at; /* UTC; with `day` the day, as if it were UTC */
-    const struct ics_prop *p;
-};
-
-struct gaps {
-    struct gap *at;
-    size_t count, cap;
-};
-
-static int add_gap(struct gaps *g, const struct ics_when *when, int64_t at,
-                   const struct ics_prop *p)
-{
-    struct gap *more = ics_grow(g->at, &g->cap, g->count, sizeof *g->at);
-
-    if (!more)
-        return -ENOMEM;
-    g->at = more;
-    g->at[g->count++] =
-        (struct gap){when->date, false, when->date ? when->wall : at, p};
-    return 0;
+    s->rule = p->line;
+    if (s->endless)
+        ask.from = s->from - (v->days + 2) * ICS_DAY - v->seconds;
+    return ics_rule_dates(&s->r->f, p, &ask);
 }
 
 /* "20261123T090000Z/PT1H" or ".../20261123T100000Z". */
-static const char *read_period(const struct series *s,
-                               const struct ics_zone *zone, const char *text,
-                               size_t len, struct times *out)
+static const char *add_period(struct series *s, const struct ics_zone *zone,
+                              char *text)
 {
-    const char *slash = memchr(text, '/', len), *fault;
-    size_t first = slash ? (size_t)(slash - text) : 0;
+    const char *first = ics_cut(&text, '/');
+    bool lasts = *text == 'P' || *text == '+' || *text == '-';
     struct ics_when from, to;
-    struct ics_span span;
+    struct ics_span span = {0};
+    int64_t start, end;
 
-    if (!slash)
+    if (!first || ics_read_when(first, &from) ||
+        (lasts ? ics_read_span(text, &span) : ics_read_when(text, &to)))
         return "not a period like 20261123T090000Z/PT1H";
-    if ((fault = ics_read_when(text, first, &from)))
-        return fault;
-    out->start = moment(&from, zone);
-    if (slash[1] == 'P' || slash[1] == '+' || slash[1] == '-') {
-        fault = ics_read_span(slash + 1, len - first - 1, &span);
+    if (lasts)
         to = from;
-        to.wall += fault ? 0 : span.days * ICS_DAY;
-        out->end = moment(&to, zone) + (fault ? 0 : span.seconds);
-    } else {
-        fault = ics_read_when(slash + 1, len - first - 1, &to);
-        out->end = fault ? 0 : moment(&to, zone);
-    }
-    if (!fault && (out->end <= out->start || from.date != s->v->start.date))
-        fault = "a period that doesn't end behind its start, or a date";
-    return fault;
+    to.wall += span.days * ICS_DAY;
+    start = moment(&from, zone);
+    end = moment(&to, zone) + span.seconds;
+    if (end <= start || from.date || s->v->start.date)
+        return "a period that doesn't end behind its start, or a date";
+    collect(s, start, end);
+    return NULL;
 }
 
-static const char *add_rdate(struct series *s, const struct ics_prop *p,
-                             const struct ics_zone *zone, const char *text,
-                             size_t len)
+static const char *add_rdate(struct series *s, const struct ics_zone *zone,
+                             const char *text)
 {
     struct ics_when when;
-    struct times t;
-    const char *fault;
+    const char *fault = ics_read_when(text, &when);
 
-    if (ics_param_is(p->params, "VALUE", "PERIOD")) {
-        fault = read_period(s, zone, text, len, &t);
-        if (!fault)
-            collect(s, t.start, t.end);
-        return fault;
-    }
-    fault = ics_read_when(text, len, &when);
     if (!fault && when.date != s->v->start.date)
         fault = "one of DTSTART and RDATE is a date, the other a time";
     if (!fault)
@@ -431,96 +282,111 @@ static const char *add_rdate(struct series *s, const struct ics_prop *p,
     return fault;
 }
 
+/* ---- series: gaps ------------------------------------------------------- */
+
+/* A date stands for all that starts on that day where the series is. */
+static bool add_gap(struct series *s, struct gap g)
+{
+    const struct ics_zone *zone = s->v->zone;
+    struct gap *new = ics_add(&s->r->f, &s->gaps, sizeof *new);
+
+    if (!new)
+        return false;
+    g.from = moment(&g.when, g.when.date ? zone : g.zone);
+    g.to = g.when.date ? ics_moment(zone, g.when.wall + ICS_DAY) : g.from + 1;
+    *new = g;
+    return true;
+}
+
+static const char *add_exdate(struct series *s, const struct ics_prop *p,
+                              const struct ics_zone *zone, const char *text)
+{
+    struct gap g = {.zone = zone, .p = p};
+    const char *fault = ics_read_when(text, &g.when);
+
+    if (!fault)
+        add_gap(s, g);
+    return fault;
+}
+
 /* RDATE and EXDATE: lists with commas. */
-static int add_list(struct series *s, struct gaps *gaps,
-                    const struct ics_prop *p)
+static bool add_list(struct series *s, const struct ics_prop *p)
 {
+    struct ics_file *f = &s->r->f;
+    bool periods = ics_param_is(p->params, "VALUE", "PERIOD");
     const struct ics_zone *zone;
-    int err = find_zone(s->r, p, &zone);
-    const char *text = p->value;
+    char *rest = p->value, *text;
 
-    while (err == 0 && *text) {
-        size_t len = strcspn(text, ",");
-        struct ics_when when;
-        const char *fault;
-
-        if (p->kind == ICS_RDATE) {
-            fault = add_rdate(s, p, zone, text, len);
-            err = s->err;
-        } else if (!(fault = ics_read_when(text, len, &when))) {
-            err = add_gap(gaps, &when, moment(&when, zone), p);
-        }
-        if (fault)
-            err = ics_bad(s->r->why, p->line, "%s", fault);
-        text += len + (text[len] == ',');
-    }
-    return err;
+    if (!ics_zone_find(f, p, &zone))
+        return false;
+    while (f->err == 0 && (text = ics_cut(&rest, ',')))
+        if (!ics_check(f, p,
+                       p->kind == ICS_EXDATE ? add_exdate(s, p, zone, text)
+                       : periods             ? add_period(s, zone, text)
+                                             : add_rdate(s, zone, text)))
+            return false;
+    return f->err == 0;
 }
 
-/* The first VEVENT with this UID, in r->by_uid. */
-static size_t first_with_uid(const struct reader *r, const char *uid)
-{
-    size_t low = 0, high = r->count;
-
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-
-        if (strcmp(r->by_uid[middle]->uid, uid) < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-static int add_replaced(const struct series *s, struct gaps *gaps)
+/* What other VEVENTs changed. */
+static bool add_changed(struct series *s)
 {
     const struct reader *r = s->r;
-    int err = 0;
+    const struct vevent *v = s->v, *o;
 
-    if (!*s->v->uid)
-        return 0;
-    for (size_t i = first_with_uid(r, s->v->uid);
-         i < r->count && err == 0 && !strcmp(r->by_uid[i]->uid, s->v->uid);
-         i++) {
-        const struct vevent *o = r->by_uid[i];
-
-        if (o->replaces)
-            err = add_gap(gaps, &o->replaced, o->replaced_at, o->replaces);
+    if (!*v->uid || v->changed.p)
+        return true;
+    for (size_t i = v->group; i < r->f.events; i++) {
+        o = r->by_uid[i];
+        if (o->group != v->group)
+            break;
+        if (--s->r->f.steps <= 0) /* all of them, for each of many */
+            return ics_bad(&s->r->f, v->begin->line,
+                           "too many events with this UID");
+        if (o->changed.p && !add_gap(s, o->changed))
+            return false;
     }
-    return err;
+    return true;
 }
 
-/* ---- series: what remains ----------------------------------------------- */
-
-static int by_gap(const void *a, const void *b)
+static int by_from(const void *a, const void *b)
 {
     const struct gap *g = a, *h = b;
 
-    if (g->day != h->day)
-        return g->day ? 1 : -1;
-    return g->at < h->at ? -1 : g->at > h->at;
+    if (g->from != h->from)
+        return g->from < h->from ? -1 : 1;
+    return g->to < h->to ? -1 : g->to > h->to;
 }
 
-/* Is there such a gap? All that are alike count as used. */
-static bool meets(struct gaps *gaps, bool day, int64_t at)
+/* Takes out what starts in a gap. */
+static void strike(struct series *s)
 {
-    struct gap key = {.day = day, .at = at};
-    size_t low = 0, high = gaps->count;
-    bool any = false;
+    struct gap *g = s->gaps.at;
+    struct times *t = s->times.at;
+    size_t low = 0, count = t ? s->times.count : 0;
 
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
+    if (!g)
+        return;
+    qsort(g, s->gaps.count, sizeof *g, by_from);
+    for (size_t i = 0; i < s->gaps.count; i++) {
+        size_t k;
 
-        if (by_gap(&gaps->at[middle], &key) < 0)
-            low = middle + 1;
-        else
-            high = middle;
+        if (i > 0 && by_from(&g[i - 1], &g[i]) == 0)
+            continue; /* the same again */
+        while (low < count && t[low].start < g[i].from)
+            low++;
+        for (k = low; k < count && t[k].start < g[i].to; k++)
+            t[k].gone = true;
+        if (k == low && g[i].from >= s->from && g[i].from < s->to)
+            ics_note(&s->r->f, g[i].p->line,
+                     g[i].p->kind == ICS_EXDATE
+                         ? "EXDATE that meets no event of its series"
+                         : "changed occurrence that its series hasn't; taken "
+                           "too");
     }
-    for (; low < gaps->count && by_gap(&gaps->at[low], &key) == 0; low++)
-        any = gaps->at[low].used = true;
-    return any;
 }
+
+/* ---- events out --------------------------------------------------------- */
 
 static int by_start(const void *a, const void *b)
 {
@@ -529,128 +395,97 @@ static int by_start(const void *a, const void *b)
     return t->start < u->start ? -1 : t->start > u->start;
 }
 
-static void note_unused(struct reader *r, const struct gaps *gaps)
-{
-    for (size_t i = 0; i < gaps->count; i++) {
-        const struct gap *g = &gaps->at[i];
-
-        if (g->used || g->at < r->endless_from || g->at >= r->endless_to)
-            continue; /* of an endless series, those out there weren't made */
-        if (g->p->kind == ICS_EXDATE)
-            ics_note(&r->file.notes, g->p->line,
-                     "EXDATE that meets no event of its series");
-        else
-            ics_note(&r->file.notes, g->p->line,
-                     "changed occurrence that its series hasn't; taken too");
-    }
-}
-
-/* ---- events out --------------------------------------------------------- */
-
-static int put_event(struct reader *r, const struct vevent *v,
-                     const struct times *t)
-{
-    struct exchange *x = r->x;
-    struct event *more = ics_grow(x->events, &r->cap, x->count, sizeof *more);
-
-    if (!more)
-        return -ENOMEM;
-    x->events = more;
-    if (x->count == ICS_EVENTS_MAX)
-        return ics_bad(r->why, v->part->line, "more than %u events",
-                       ICS_EVENTS_MAX);
-    x->events[x->count++] =
-        (struct event){.title = v->title,
-                       .title_len = (uint8_t)strlen(v->title),
-                       .start = t->start,
-                       .end = t->end};
-    return 0;
-}
-
 /* All dates that are left, each once. */
-static int put_series(struct series *s, struct gaps *gaps)
+static bool put_series(struct series *s)
 {
-    int err = 0;
+    struct reader *r = s->r;
+    struct times *t = s->times.at;
 
-    if (gaps->count > 0)
-        qsort(gaps->at, gaps->count, sizeof *gaps->at, by_gap);
-    if (s->count > 0)
-        qsort(s->at, s->count, sizeof *s->at, by_start);
-    for (size_t i = 0; i < s->count && err == 0; i++) {
-        int64_t wall = ics_wall(s->v->zone, s->at[i].start);
-        int64_t day = wall - (wall % ICS_DAY + ICS_DAY) % ICS_DAY;
-        bool gone = meets(gaps, false, s->at[i].start);
+    if (t)
+        qsort(t, s->times.count, sizeof *t, by_start);
+    strike(s);
+    for (size_t i = 0; t && i < s->times.count; i++) {
+        struct event *ev;
 
-        gone = meets(gaps, true, day) || gone;
-        if (!gone && (i == 0 || s->at[i].start != s->at[i - 1].start))
-            err = put_event(s->r, s->v, &s->at[i]);
+        if (t[i].gone || (i > 0 && t[i].start == t[i - 1].start))
+            continue;
+        if (r->out.count == ICS_EVENTS_MAX)
+            return ics_bad(&r->f, s->v->begin->line, "more than %u events",
+                           ICS_EVENTS_MAX);
+        if (!(ev = ics_add(&r->f, &r->out, sizeof *ev)))
+            return false;
+        *ev = (struct event){.title = s->v->title,
+                             .title_len = (uint8_t)strlen(s->v->title),
+                             .start = t[i].start,
+                             .end = t[i].end};
     }
-    note_unused(s->r, gaps);
-    return err;
+    return true;
 }
 
-static int collect_lines(struct series *s, struct gaps *gaps)
+/* What is wanted of a rule without end, or of anything else. */
+static void set_range(struct series *s, bool endless)
 {
-    const struct ics_part *part = s->v->part;
-    const struct ics_file *f = &s->r->file;
-    int err = 0;
+    const struct reader *r = s->r;
 
-    for (size_t i = 0; i < part->count && err == 0; i++) {
-        const struct ics_prop *p = &f->props[part->first + i];
+    s->endless = endless;
+    s->from = endless ? r->endless_from : r->opts->from;
+    s->to = endless ? r->endless_to : r->opts->to;
+}
 
+static bool collect_lines(struct series *s)
+{
+    const struct ics_prop *begin = s->v->begin;
+    bool any_endless = false;
+
+    for (const struct ics_prop *p = begin; (p = ics_next(begin, p));) {
         if (p->kind < ICS_RRULE)
             continue;
-        s->line = p->line;
-        s->counted = true;
-        s->from = s->r->opts->from;
-        s->to = s->r->opts->to;
-        if (s->v->replaces)
-            ics_note(&s->r->file.notes, p->line,
+        if (s->v->changed.p) {
+            ics_note(&s->r->f, p->line,
                      "series inside of a changed occurrence left out");
-        else if (p->kind == ICS_RRULE)
-            err = add_rule(s, p->value);
-        else
-            err = add_list(s, gaps, p);
-        if (err == 0)
-            err = s->err;
+            continue;
+        }
+        s->line = p->line;
+        set_range(s, p->kind == ICS_RRULE && ics_rule_endless(p));
+        any_endless |= s->endless;
+        if (p->kind == ICS_RRULE ? !add_rule(s, p) : !add_list(s, p))
+            return false;
     }
-    return err;
+    set_range(s, any_endless);
+    return true;
 }
 
-static int write_out(struct reader *r, const struct vevent *v)
+/* DTSTART counts, even when it isn't a date of its rule. */
+static bool collect_start(struct series *s)
 {
-    struct series s = {.r = r,
-                       .v = v,
-                       .line = v->part->line,
-                       .from = r->opts->from,
-                       .to = r->opts->to};
-    struct gaps gaps = {0};
-    int64_t start = ics_moment(v->zone, v->start.wall);
-    const char *fault;
-    int err = 0;
+    size_t before = s->times.count;
 
-    fault = exchange_times_fault(start, start + v->days * ICS_DAY + v->seconds);
+    if (s->has_start)
+        return true;
+    if (!collect_wall(s, s->v->start.wall))
+        return false;
+    if (s->rule && s->times.count > before)
+        ics_note(&s->r->f, s->rule,
+                 "DTSTART isn't a date of its rule; taken "
+                 "too");
+    return true;
+}
+
+static bool write_out(struct reader *r, const struct vevent *v)
+{
+    struct series s = {.r = r, .v = v, .line = v->begin->line};
+    int64_t start = ics_moment(v->zone, v->start.wall);
+    const char *fault =
+        exchange_times_fault(start, start + v->days * ICS_DAY + v->seconds);
+    bool good;
+
     if (fault)
-        return ics_bad(r->why, v->part->line, "%s", fault);
-    if (!v->replaces)
-        err = add_replaced(&s, &gaps);
-    if (err == 0)
-        err = collect_lines(&s, &gaps);
-    s.from = s.endless ? r->endless_from : r->opts->from;
-    s.to = s.endless ? r->endless_to : r->opts->to;
-    s.counted = !s.endless;
-    if (err == 0 && !s.has_start && !collect_wall(&s, v->start.wall))
-        err = s.err;
-    if (err == 0)
-        err = put_series(&s, &gaps);
-    if (err == -E2BIG)
-        err = ics_bad(r->why, s.line,
-                      "a series of more than %u events; --from and --to may "
-                      "help",
-                      ICS_SERIES_MAX);
-    free(s.at);
-    free(gaps.at);
-    return err;
+        return ics_bad(&r->f, v->begin->line, "%s", fault);
+    good = add_changed(&s) && collect_lines(&s) && collect_start(&s) &&
+           put_series(&s);
+    free(s.times.at);
+    free(s.gaps.at);
+    return good;
 }
 
 /* ---- the whole ---------------------------------------------------------- */
@@ -664,48 +499,51 @@ static int by_uid(const void *a, const void *b)
     return order ? order : v < w ? -1 : v > w;
 }
 
-static void note_same_uid(struct reader *r)
+static void find_groups(struct reader *r)
 {
     const struct vevent *last = NULL; /* no changed occurrence */
 
-    for (size_t i = 0; i < r->count; i++) {
-        const struct vevent *v = r->by_uid[i];
+    qsort(r->by_uid, r->f.events, sizeof *r->by_uid, by_uid);
+    for (size_t i = 0; i < r->f.events; i++) {
+        struct vevent *v = r->by_uid[i];
+        bool same = i > 0 && !strcmp(v->uid, r->by_uid[i - 1]->uid);
 
-        if (v->replaces || !*v->uid)
+        v->group = same ? r->by_uid[i - 1]->group : i;
+        if (v->changed.p || !*v->uid)
             continue;
-        if (last && !strcmp(v->uid, last->uid))
-            ics_note(&r->file.notes, v->part->line,
-                     "UID of another event; taken too");
+        if (last && last->group == v->group)
+            ics_note(&r->f, v->begin->line, "UID of another event; taken too");
         last = v;
     }
 }
 
-static int read_vevents(struct reader *r)
+static bool read_vevents(struct reader *r)
 {
-    size_t n = r->file.events.count;
-    int err = 0;
+    const struct ics_prop *p = r->f.props.at;
+    size_t n = 0;
 
-    if (n > ICS_EVENTS_MAX)
-        return ics_bad(r->why, r->file.events.at[ICS_EVENTS_MAX].line,
-                       "more than %u events", ICS_EVENTS_MAX);
-    r->events = calloc(n + 1, sizeof *r->events);
-    r->by_uid = calloc(n + 1, sizeof *r->by_uid);
-    if (!r->events || !r->by_uid)
-        return -ENOMEM;
-    r->count = n;
-    for (size_t i = 0; i < n && err == 0; i++) {
-        r->events[i].part = &r->file.events.at[i];
-        r->by_uid[i] = &r->events[i];
-        err = read_vevent(r, &r->events[i]);
+    r->events = calloc(r->f.events + 1, sizeof *r->events);
+    r->by_uid = calloc(r->f.events + 1, sizeof *r->by_uid);
+    if (!r->events || !r->by_uid) {
+        r->f.err = -ENOMEM;
+        return false;
     }
-    if (err < 0)
-        return err;
-    qsort(r->by_uid, r->count, sizeof *r->by_uid, by_uid);
-    note_same_uid(r);
-    for (size_t i = 0; i < n && err == 0; i++)
-        if (!r->events[i].cancelled)
-            err = write_out(r, &r->events[i]);
-    return err;
+    for (; p->kind != ICS_END; p++) {
+        if (p->kind != ICS_EVENT)
+            continue;
+        if (n == ICS_EVENTS_MAX)
+            return ics_bad(&r->f, p->line, "more than %u events",
+                           ICS_EVENTS_MAX);
+        r->events[n].begin = p;
+        r->by_uid[n] = &r->events[n];
+        if (!read_vevent(r, &r->events[n++]))
+            return false;
+    }
+    find_groups(r);
+    for (size_t i = 0; i < n; i++)
+        if (!r->events[i].cancelled && !write_out(r, &r->events[i]))
+            return false;
+    return true;
 }
 
 /* A series without end is taken from whole days, so that it doesn't matter at
@@ -727,19 +565,22 @@ static void set_window(struct reader *r)
             to > o->from ? to : o->from + YEARS_NEXT * 365 * ICS_DAY;
 }
 
-static int finish(struct reader *r)
+/* Hands out all events, or none: then why is in f.err. */
+static void finish(struct reader *r, struct exchange *x)
 {
-    struct exchange *x = r->x;
-    int err;
-
-    if (!x->events)
-        x->events = calloc(1, sizeof *x->events);
+    if (r->f.err) {
+        free(r->out.at);
+        return;
+    }
+    x->events = r->out.at ? r->out.at : calloc(1, sizeof *x->events);
+    x->count = r->out.count;
     x->tokens = calloc(x->count + 1, sizeof *x->tokens);
-    x->notes = ics_notes_text(&r->file.notes);
-    if (!x->events || !x->tokens || !x->notes)
-        return -ENOMEM;
-    err = exchange_give_tokens(x);
-    return err;
+    x->notes = ics_notes_text(&r->f);
+    r->f.err = -ENOMEM;
+    if (x->events && x->tokens && x->notes)
+        r->f.err = exchange_give_tokens(x);
+    if (r->f.err)
+        x->count = 0;
 }
 
 bool ics_is(const char *text, size_t len)
@@ -750,10 +591,8 @@ bool ics_is(const char *text, size_t len)
         text += 3;
         len -= 3;
     }
-    while (len > 0 && strchr("\r\n\t ", *text) && *text) {
+    for (; len > 0 && *text && strchr("\r\n\t ", *text); len--)
         text++;
-        len--;
-    }
     return len >= sizeof begin - 1 &&
            !strncasecmp(text, begin, sizeof begin - 1);
 }
@@ -761,33 +600,25 @@ bool ics_is(const char *text, size_t len)
 int ics_parse(struct exchange *x, const char *text, size_t len,
               const struct ics_opts *opts, char *why, size_t cap)
 {
-    struct ics_why say = {why, cap};
-    struct reader r = {.why = &say, .opts = opts, .x = x};
-    int err;
+    struct reader r = {.f = {.why = why, .cap = cap, .steps = ICS_STEPS_MAX},
+                       .opts = opts};
 
     *x = (struct exchange){0};
-    if (len > ICS_FILE_MAX)
-        return ics_bad(&say, 1, "a calendar of more than %u MiB",
-                       ICS_FILE_MAX >> 20);
+    if (len > ICS_FILE_MAX) {
+        ics_bad(&r.f, 1, "a calendar of more than %u MiB", ICS_FILE_MAX >> 20);
+        return r.f.err;
+    }
     x->text = malloc(len + 1);
     if (!x->text)
         return -ENOMEM;
     memcpy(x->text, text, len);
-    r.steps = ICS_STEPS_MAX;
-    r.zones.steps = &r.steps;
     set_window(&r);
-    err = ics_file_read(&r.file, x->text, len, &say);
-    if (err == 0)
-        err = ics_zones_read(&r.zones, &r.file, &say);
-    if (err == 0)
-        err = read_vevents(&r);
-    if (err == 0)
-        err = finish(&r);
-    if (err < 0)
-        x->count = 0;
+    if (ics_file_read(&r.f, x->text, len) && ics_zones_read(&r.f))
+        (void)read_vevents(&r); /* r.f.err says how it went */
+    finish(&r, x);
     free(r.events);
     free(r.by_uid);
-    ics_zones_free(&r.zones);
-    ics_file_free(&r.file);
-    return err;
+    ics_zones_free(&r.f);
+    ics_file_free(&r.f);
+    return r.f.err;
 }

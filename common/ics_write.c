@@ -4,6 +4,9 @@
  * All times in UTC, so no time zone has to be described. Lines end with CR LF
  * and have at most 75 bytes; a longer one goes on behind a line end and a
  * space, and no character is cut in two there.
+ *
+ * libical could write it too; but it builds the whole text in memory first:
+ * 100,000 events took it 2.4 s and 160 MB.
  */
 #include "ics.h"
 
@@ -15,49 +18,27 @@
 
 #define LINE_MAX_BYTES 75 /* RFC 5545, 3.1; without the line end */
 
-/* One content line: NAME, the bytes so far. */
-struct line {
-    FILE *out;
-    size_t bytes;
-};
-
-/* A character, or two that belong together; on the next line if need be. */
-static void put(struct line *l, const char *bytes, size_t len)
-{
-    if (l->bytes + len > LINE_MAX_BYTES) {
-        fputs("\r\n ", l->out);
-        l->bytes = 1;
-    }
-    fwrite(bytes, 1, len, l->out);
-    l->bytes += len;
-}
-
-static void put_text(struct line *l, const char *text)
-{
-    size_t left = strlen(text);
-
-    while (left > 0) {
-        uint32_t point;
-        size_t len = utf8_next(text, left, &point);
-        char escaped[2] = {'\\', *text};
-
-        if (len == 0)
-            len = 1; /* no event has such a title */
-        if (len == 1 && strchr("\\;,", *text))
-            put(l, escaped, 2);
-        else
-            put(l, text, len);
-        text += len;
-        left -= len;
-    }
-}
-
 static void write_text(FILE *out, const char *name, const char *text)
 {
-    struct line l = {out, strlen(name) + 1};
+    size_t used = strlen(name) + 1, left = strlen(text), len;
+    uint32_t point;
 
     fprintf(out, "%s:", name);
-    put_text(&l, text);
+    for (; left > 0; text += len, left -= len) {
+        bool escaped = strchr("\\;,", *text) != NULL;
+
+        len = utf8_next(text, left, &point);
+        if (len == 0)
+            len = 1; /* no event has such a title */
+        if (used + escaped + len > LINE_MAX_BYTES) {
+            fputs("\r\n ", out);
+            used = 1;
+        }
+        if (escaped)
+            putc('\\', out);
+        fwrite(text, 1, len, out);
+        used += escaped + len;
+    }
     fputs("\r\n", out);
 }
 
