@@ -591,18 +591,6 @@ static bool has_suffix(const char *path, const char *suffix)
     return len > n && !strcasecmp(path + len - n, suffix);
 }
 
-/* As a calendar. Its events have to be told from those of another store. */
-static void write_calendar(const struct cli *cli, FILE *out,
-                           const struct events *list)
-{
-    char host[65] = "", origin[100];
-
-    (void)gethostname(host, sizeof host - 1); /* then without */
-    snprintf(origin, sizeof origin, "%s%s%s", cli->instance, *host ? "." : "",
-             host);
-    ics_write(out, list->at, list->count, origin, (int64_t)time(NULL));
-}
-
 /* Synced, before the old file is given up for it. */
 static bool write_events(const struct cli *cli, FILE *out,
                          const struct events *list, bool sync)
@@ -610,7 +598,7 @@ static bool write_events(const struct cli *cli, FILE *out,
     bool good;
 
     if (cli->ics || has_suffix(cli->operand[0], ".ics"))
-        write_calendar(cli, out, list);
+        ics_write(out, list->at, list->count, cli->instance, time(NULL));
     else
         exchange_write(out, list->at, list->count, false);
     good =

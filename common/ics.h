@@ -72,11 +72,11 @@ int ics_parse(struct exchange *x, const char *text, size_t len,
               const struct ics_opts *opts, char *why, size_t cap);
 
 /*
- * Write events as a calendar, times in UTC. `origin` is where they come from:
- * it makes the UIDs of two stores differ; letters, digits, '.' and '-'. Errors
- * of `out` are the caller's to look for.
+ * Write events as a calendar, times in UTC. A UID is ID@INSTANCE.HOST, so that
+ * the events of two stores differ. Errors of `out` are the caller's to look
+ * for. Rests on: gethostname(2).
  */
 void ics_write(FILE *out, const struct event *events, size_t count,
-               const char *origin, int64_t now);
+               const char *instance, int64_t now);
 
 #endif

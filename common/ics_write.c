@@ -15,6 +15,7 @@
 
 #include <inttypes.h>
 #include <string.h>
+#include <unistd.h>
 
 #define LINE_MAX_BYTES 75 /* RFC 5545, 3.1; without the line end */
 
@@ -55,15 +56,19 @@ static void write_time(FILE *out, const char *name, int64_t t)
 }
 
 void ics_write(FILE *out, const struct event *events, size_t count,
-               const char *origin, int64_t now)
+               const char *instance, int64_t now)
 {
+    char host[65] = "";
+
+    (void)gethostname(host, sizeof host - 1); /* then without */
     fputs("BEGIN:VCALENDAR\r\nVERSION:2.0\r\n"
           "PRODID:-//IPC Lab//ipclab//EN\r\nCALSCALE:GREGORIAN\r\n",
           out);
     for (size_t i = 0; i < count; i++) {
         char uid[128];
 
-        snprintf(uid, sizeof uid, "%" PRIu32 "@%.100s", events[i].id, origin);
+        snprintf(uid, sizeof uid, "%" PRIu32 "@%.32s%s%s", events[i].id,
+                 instance, *host ? "." : "", host);
         fputs("BEGIN:VEVENT\r\n", out);
         write_text(out, "UID", uid);
         write_time(out, "DTSTAMP", now);

@@ -11,7 +11,8 @@
  *   GET    /api/changes?rev=N&up=B   {rev, up, pid, why}: as soon as it differs
  *                                    from N and B (true, false), at the latest
  *                                    after 20 seconds
- *   GET    /api/transports           {gateway, store, current, ways: [...]}
+ *   GET    /api/transports           {instance, gateway, store, current,
+ *                                    ways: [...]}
  *   PUT    /api/transport            {"name": "fifo"}: from now on, for all
  *   GET    /api/ping?via=NAME        one round trip
  *   POST   /api/import               JSON or iCalendar, as exchange.h and ics.h

@@ -20,12 +20,16 @@ struct list {
     uint32_t id; /* conflicts; 0 = all between from and to */
     struct reply *reply;
     size_t count;
+    const struct client *client;
+    uint64_t rev; /* the first page's: what changes later is newer */
 };
 
 static bool put_event(const struct event *ev, void *arg)
 {
     struct list *l = arg;
 
+    if (l->count == 0)
+        l->rev = l->client->rev;
     fputs(l->count++ ? ", {" : "{", l->reply->out);
     call_put_event(l->reply->out, ev);
     fputc('}', l->reply->out);
@@ -40,10 +44,12 @@ static int ask_list(struct client *c, void *arg)
 
     reply_rewind(l->reply); /* what a first try wrote */
     l->count = 0;
+    l->client = c;
     fputs("{\"events\": [", l->reply->out);
     err = l->id ? client_conflicts(c, l->id, put_event, l)
                 : client_list(c, l->from, l->to, put_event, l);
-    fprintf(l->reply->out, "], \"rev\": %" PRIu64 ", ", c->rev);
+    fprintf(l->reply->out, "], \"rev\": %" PRIu64 ", ",
+            l->count > 0 ? l->rev : c->rev);
     return err;
 }
 

@@ -174,7 +174,7 @@ static void answer_export(const struct call *c, const struct export *e,
     struct reply *r = c->reply;
 
     if (ics)
-        ics_write(r->out, e->events, e->count, "ipclab", time(NULL));
+        ics_write(r->out, e->events, e->count, c->way->instance, time(NULL));
     else
         exchange_write(r->out, e->events, e->count, false);
     r->type = ics ? "text/calendar; charset=utf-8" : NULL;

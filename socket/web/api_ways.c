@@ -71,9 +71,9 @@ void get_transports(struct call *c)
 
     watch_see(&a->watch, &sight);
     fprintf(out,
-            "{\"gateway\": %ld, \"store\": %ld, \"current\": \"%s\", "
-            "\"ways\": [",
-            (long)getpid(), sight.pid,
+            "{\"instance\": \"%s\", \"gateway\": %ld, \"store\": %ld, "
+            "\"current\": \"%s\", \"ways\": [",
+            c->way->instance, (long)getpid(), sight.pid,
             a->ways[atomic_load(&a->current)].t->name);
     for (size_t i = 0; i < a->count; i++) {
         fputs(i ? ", " : "", out);

@@ -115,7 +115,23 @@ static enum MHD_Result refuse(struct MHD_Connection *c, enum refusal why,
     return send_reply(c, &reply, path ? path->methods : "");
 }
 
+/* The page's scripts import each other: named here, a browser asks for all of
+ * them at once, and not for one after another (RFC 8288, rel=modulepreload). */
+static void add_scripts(struct MHD_Response *r, const struct shelf *s)
+{
+    char text[100];
+
+    for (size_t i = 0; i < s->count; i++) {
+        if (strcmp(s->file[i].type, SHELF_SCRIPT) != 0)
+            continue;
+        (void)snprintf(text, sizeof text, "<%s>; rel=modulepreload",
+                       s->file[i].path);
+        (void)MHD_add_response_header(r, "Link", text);
+    }
+}
+
 static enum MHD_Result send_file(struct MHD_Connection *c,
+                                 const struct shelf *s,
                                  const struct shelf_file *f)
 {
     struct MHD_Response *r = MHD_create_response_from_buffer(
@@ -126,6 +142,8 @@ static enum MHD_Result send_file(struct MHD_Connection *c,
         return MHD_NO; /* closes the connection */
     add_safety(r, "no-cache");
     (void)MHD_add_response_header(r, "Content-Type", f->type);
+    if (!strcmp(f->path, "/"))
+        add_scripts(r, s);
     result = MHD_queue_response(c, MHD_HTTP_OK, r);
     MHD_destroy_response(r);
     return result;
@@ -220,7 +238,7 @@ static enum MHD_Result send_answer(struct gateway *g, struct MHD_Connection *c,
     const struct shelf_file *f = shelf_find(g->o.shelf, path);
 
     if (f)
-        return send_file(c, f);
+        return send_file(c, g->o.shelf, f);
     (void)collect_all(c, MHD_GET_ARGUMENT_KIND, &query); /* enter has, too */
     rq.query = (struct door_pairs){query.at, query.count};
     api_answer(g->o.api, &rq, &reply);

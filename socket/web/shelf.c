@@ -17,7 +17,7 @@ static const char *type_of(const char *name)
         const char *suffix, *type;
     } types[] = {{".html", "text/html; charset=utf-8"},
                  {".css", "text/css; charset=utf-8"},
-                 {".js", "text/javascript; charset=utf-8"},
+                 {".js", SHELF_SCRIPT},
                  {".svg", "image/svg+xml"}};
     const char *dot = strrchr(name, '.');
 

@@ -11,8 +11,9 @@
 
 #include "door.h"
 
-#define SHELF_MAX      32        /* files */
-#define SHELF_FILE_MAX (1 << 20) /* bytes of one */
+#define SHELF_MAX      32                               /* files */
+#define SHELF_FILE_MAX (1 << 20)                        /* bytes of one */
+#define SHELF_SCRIPT   "text/javascript; charset=utf-8" /* a type */
 
 struct shelf_file {
     char path[64];    /* "/style.css"; index.html is "/" */

@@ -33,10 +33,25 @@ static int take_turn(struct way *w)
     return err;
 }
 
-static void end_turn(struct way *w, int result)
+/* Only if nobody has it. */
+static bool try_turn(struct way *w)
+{
+    bool nobody;
+
+    (void)pthread_mutex_lock(&w->lock); /* fails on misuse only */
+    nobody = w->turn == w->tickets;
+    w->tickets += nobody;
+    (void)pthread_mutex_unlock(&w->lock);
+    return nobody;
+}
+
+/* `unanswered`: the store was asked, and silent. Who only waited behind such a
+ * call doesn't say so again, or all behind it would fail for the same silence,
+ * and those behind them, and so on. */
+static void end_turn(struct way *w, bool unanswered)
 {
     (void)pthread_mutex_lock(&w->lock); /* fails on misuse only */
-    w->unanswered += result == -ETIMEDOUT;
+    w->unanswered += unanswered;
     w->turn++;
     (void)pthread_cond_broadcast(&w->next);
     (void)pthread_mutex_unlock(&w->lock);
@@ -125,17 +140,18 @@ int way_open(struct way *w, struct tp_server *inherited)
 
     (void)take_turn(w); /* whatever became of others */
     err = open_way(w, inherited);
-    end_turn(w, err);
+    end_turn(w, err == -ETIMEDOUT);
     return err;
 }
 
 void way_try(struct way *w)
 {
-    int err = take_turn(w);
+    bool silent;
 
-    if (err == 0 && !w->open && !w->once)
-        err = open_way(w, NULL); /* w->why says why not */
-    end_turn(w, err);
+    if (w->once || !try_turn(w))
+        return;
+    silent = !w->open && open_way(w, NULL) == -ETIMEDOUT; /* see w->why */
+    end_turn(w, silent);
 }
 
 void way_refuse(struct way *w, const char *why)
@@ -206,8 +222,9 @@ int way_ask(struct way *w, way_request *ask, void *arg, struct journey *j,
             char refusal[WAY_WHY_MAX])
 {
     int result = take_turn(w);
+    bool asked = result == 0;
 
-    if (result == 0)
+    if (asked)
         result = ask_twice(w, ask, arg, j);
     if (result > 0 && refusal)
         (void)snprintf(refusal, WAY_WHY_MAX, "%s", w->client.refusal);
@@ -216,7 +233,7 @@ int way_ask(struct way *w, way_request *ask, void *arg, struct journey *j,
         if (!refusal[0]) /* the way itself is as good as ever */
             (void)snprintf(refusal, WAY_WHY_MAX, "%s", sentence_of(result));
     }
-    end_turn(w, result);
+    end_turn(w, asked && result == -ETIMEDOUT);
     return result;
 }
 

@@ -40,7 +40,7 @@ struct way {
     pthread_mutex_t lock; /* guards all below */
     pthread_cond_t next;
     uint64_t tickets, turn; /* given out so far; the one whose turn it is */
-    uint64_t unanswered;    /* calls so far that got no answer in time */
+    uint64_t unanswered;    /* calls made so far that got no answer in time */
     char why[WAY_WHY_MAX];  /* why it can't be used now; "" = it can */
     uint32_t ns[WAY_SAMPLES];
     uint64_t count; /* round trips so far; the last is ns[(count - 1) % ...] */
@@ -65,7 +65,8 @@ void way_init(struct way *w, const struct transport *t, const char *instance,
 int way_open(struct way *w, struct tp_server *inherited);
 
 /* Open it if it isn't open and can be, without a word: so that who looks at all
- * ways sees those that work. */
+ * ways sees those that work. Doesn't wait for others: whose turn it is opens
+ * it. */
 void way_try(struct way *w);
 
 /* It can't be used, for this reason: a pipe beside a running server, say. */

@@ -80,8 +80,8 @@ test('store gone: the page says so, keeps what is typed, and goes on', async t =
 
   await lab.serve();
   await until('the page goes on', async () => (await banner(page)) === '');
-  await until('and says it', async () => /The store is back/.test(await toast(page)));
-  assert.equal(await page.textContent('#form-error'), 'The store is back.');
+  await until('and says it', async () => /It works again/.test(await toast(page)));
+  assert.equal(await page.textContent('#form-error'), 'It works again.');
   assert.equal(await page.inputValue('#title'), 'Typed with care');
   assert.equal(await page.inputValue('#start'), '2026-11-25T09:00');
   await page.click('#save');
@@ -174,7 +174,7 @@ test('journey: each hop of a change, and that they add up', async t => {
   await addEvent(page, 'Measured', '2026-11-24T09:00', '2026-11-24T10:00');
   const { journey } = await (await reply).json();
   const places = await page.$$eval('#hops .place', l => l.map(p => p.textContent));
-  assert.deepEqual(places, ['browser', `gateway process ${lab.gateway}`, `store process ${lab.store}`, 'journal', `gateway process ${lab.gateway}`]);
+  assert.deepEqual(places, ['browser', `gateway process ${lab.gateway}`, `store process ${lab.store}`, 'journal', `store process ${lab.store}`, `gateway process ${lab.gateway}`]);
   assert.deepEqual(journey.hops.map(h => h.hop), ['gateway', 'there', 'store', 'journal', 'back', 'reply']);
   const whole = parseFloat(/: ([\d.]+) ms in all/.exec(await page.textContent('#asked'))[1]);
   const hops = journey.hops.reduce((sum, h) => sum + h.ns, 0) / 1e6;

@@ -50,12 +50,12 @@ test('week: from Monday, today marked, and other weeks', async t => {
 
   await page.fill('#search', 'next YEAR');
   await page.click('#found button');
+  assert.equal(await page.textContent('#none'), 'Found: 1');
   await event(page, 'Next year').waitFor();
   assert.equal(await range(page), '28 December 2026 – 3 January 2027');
   assert.ok(await event(page, 'Next year').evaluate(b => b === document.activeElement));
   await page.fill('#search', 'no such thing');
-  await page.waitForSelector('#none:not([hidden])');
-  assert.equal(await page.textContent('#none'), 'Nothing found');
+  await until('nothing is', async () => (await page.textContent('#none')) === 'Nothing found');
 });
 
 test('day: one column, by the button and by itself where it is narrow', async t => {

@@ -41,8 +41,7 @@ export async function ask(method, path, body, options = {}) {
   try {
     reply = await fetch(`/api/${path}`, {
       method, headers, signal: options.signal, cache: 'no-store',
-      body: body === undefined ? undefined
-        : typeof body === 'string' ? body : JSON.stringify(body),
+      body: options.type ? body : JSON.stringify(body),
     });
     if (options.raw && reply.ok) return await reply.blob();
     answer = await reply.json();
@@ -58,8 +57,7 @@ export async function ask(method, path, body, options = {}) {
 }
 
 /* A token makes a change that is asked twice happen once. */
-export const token = () => Array.from(crypto.getRandomValues(new Uint8Array(8)),
-  b => b.toString(16).padStart(2, '0')).join('');
+export const token = () => crypto.randomUUID().replaceAll('-', '').slice(-16);
 
 const dates = e => ({ ...e, start: new Date(e.start), end: new Date(e.end) });
 

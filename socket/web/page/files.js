@@ -7,16 +7,26 @@ import * as api from './api.js';
 import { $, make } from './dom.js';
 import { text } from './lang.js';
 
-async function take(file, { say, changed, failed }) {
-  const body = await file.text();
-  const calendar = /\.ics$/i.test(file.name) || /^\s*BEGIN:VCALENDAR/i.test(body);
+/* Sent byte for byte: what isn't UTF-8 has to be refused, not mended here. */
+async function take(file, failed) {
   try {
-    const r = await api.ask('POST', 'import', body, { type: calendar ? 'text/calendar' : 'application/json' });
-    say([text('imported')(r.imported, r.before), r.notes].filter(Boolean).join('\n').trim(), null, null, r.notes);
-    changed();
+    const calendar = /\.ics$/i.test(file.name) || /^\s*BEGIN:VCALENDAR/i.test(await file.slice(0, 99).text());
+    const r = await api.ask('POST', 'import', file, { type: calendar ? 'text/calendar' : 'application/json' });
+    return `${text('imported')(r.imported, r.before)}\n${r.notes || ''}`;
   } catch (e) {
-    say(e.code === 'half-imported' ? e.message : text('importFailed')(failed(e)), null, null, true);
+    /* Of these nobody knows how much came in. */
+    return /half|no-g|unr/.test(e.code) ? failed(e) : text('importFailed')(failed(e));
   }
+}
+
+async function takeAll(files, { say, changed, failed }) {
+  const told = [];
+  for (const f of files) {
+    say(`${f.name} …`, null, null, true);
+    told.push(`${f.name}: ${(await take(f, failed)).trim()}`);
+  }
+  say(told.join('\n'), null, null, true);
+  changed();
 }
 
 async function save(format, { say, failed }) {
@@ -31,7 +41,7 @@ async function save(format, { say, failed }) {
 export function start(hooks) {
   const dragged = e => [...(e.dataTransfer?.types || [])].includes('Files');
   $('file').onchange = async () => {
-    for (const f of $('file').files) await take(f, hooks);
+    await takeAll($('file').files, hooks);
     $('file').value = '';
   };
   $('save-json').addEventListener('click', () => save('json', hooks));
@@ -44,10 +54,10 @@ export function start(hooks) {
   addEventListener('dragleave', e => {
     if (!e.relatedTarget) document.body.classList.remove('dropping');
   });
-  addEventListener('drop', async e => {
+  addEventListener('drop', e => {
     if (!dragged(e)) return;
     e.preventDefault();
     document.body.classList.remove('dropping');
-    for (const f of e.dataTransfer.files) await take(f, hooks);
+    takeAll(e.dataTransfer.files, hooks);
   });
 }

@@ -35,7 +35,9 @@ function clear() {
     $(`${f}-error`).textContent = '';
   }
   $('form-error').textContent = '';
+  $('form-error').className = 'error';
   $('theirs').hidden = true;
+  $('save').hidden = false;
 }
 
 function put(field, date) {
@@ -84,7 +86,11 @@ function show(e) {
   $('title').select();
 }
 
-export const openNew = (start, end) => { fill({ title: '', start, end }); show(null); };
+/* In spring an hour isn't there, and a start in it is the next one. */
+export function openNew(start, end) {
+  fill({ title: '', start, end: end > start ? end : new Date(start.getTime() + 3600000) });
+  show(null);
+}
 export const openEvent = e => { fill(e); show(e); };
 
 /* The fields as the API wants them, or null and a complaint at one. */
@@ -109,7 +115,7 @@ function showTheirs(current, label, again) {
   const line = (who, what) => make('p', {}, make('b', {}, `${who}: `), what);
   const button = (name, onclick) => make('button', { type: 'button', onclick }, name);
   const row = make('p', { className: 'row' },
-    button(label, () => { expect = theirs.rev; again(); }),
+    button(label, () => { if (again !== submit) event = theirs; expect = theirs.rev; again(); }),
     button(text('takeTheirs'), () => { fill(theirs); event = theirs; expect = theirs.rev; clear(); }));
   const mine = { start: dateIn('start'), end: dateIn('end') };
   $('theirs').replaceChildren(text('changed'),
@@ -118,6 +124,7 @@ function showTheirs(current, label, again) {
     $('theirs').append(line(text('yours'), `${$('title').value}, ${whenDay(mine)}`));
   $('theirs').append(row);
   $('theirs').hidden = false;
+  $('save').hidden = true; /* one of these two instead */
   row.firstChild.focus();
 }
 
@@ -171,7 +178,9 @@ $('cancel').onclick = () => dialog.close();
 $('remove').onclick = removeIt;
 /* What was said of the store isn't so any more. */
 export function goOn(sentence) {
-  if ($('form-error').textContent) $('form-error').textContent = sentence;
+  if (!$('form-error').textContent) return;
+  $('form-error').textContent = sentence;
+  $('form-error').className = 'quiet';
 }
 
 /* A start moved behind its end takes the end along. */

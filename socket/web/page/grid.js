@@ -7,8 +7,7 @@
  *             many lanes as stand at the same time; where the next lanes are
  *             free, a piece is as wide as they are, too
  *
- * The same DOM is what a screen reader reads and what is printed: a section
- * for each day, a heading, a list of buttons in the order of time.
+ * The same DOM is read aloud and printed: a list of buttons for each day.
  */
 import { $, make } from './dom.js';
 import { text } from './lang.js';
@@ -43,7 +42,7 @@ function pack(pieces) {
       const beside = cluster.filter(q => q.lane > p.lane && q.from < bottom(p) && bottom(q) > p.from);
       p.lanes = lanes;
       p.wide = Math.min(lanes, ...beside.map(q => q.lane)) - p.lane;
-      p.rivals = cluster.filter(q => q !== p && q.from < p.to && q.to > p.from).map(q => q.event);
+      p.rivals = pieces.map(q => q.event).filter(e => e !== p.event && e.start < p.event.end && p.event.start < e.end);
     }
     cluster = [];
     until = -1;
@@ -76,6 +75,7 @@ function eventButton(p, open) {
   b.style.left = `${p.lane / p.lanes * 100}%`;
   b.style.width = `calc(${p.wide / p.lanes * 100}% - 2px)`;
   b.classList.toggle('in-conflict', p.rivals.length > 0);
+  if (p.to - p.from > 300) b.classList.add('long');
   if (p.wide < p.lanes) b.classList.add(p.lanes > 2 * p.wide ? 'slimmer' : 'slim');
   b.title = `${e.title}\n${when(e)}`;
   if (p.rivals.length) b.title += `\n${rivals(p.rivals)}`;
@@ -109,9 +109,7 @@ function drawable(column, day, create) {
       draft.remove();
       if (waiting) draw(...waiting);
       if (m.type !== 'pointerup') return;
-      const start = moment(day, from), end = moment(day, to > from ? to : from + 60);
-      /* In spring an hour isn't there, and a start in it is the next one. */
-      create(start, end > start ? end : new Date(start.getTime() + 3600000));
+      create(moment(day, from), moment(day, to > from ? to : from + 60));
     };
     const escape = k => { if (k.key === 'Escape') done(k); };
     ev.preventDefault();
@@ -145,7 +143,7 @@ function axis() {
 export function draw(days, events, { open, create, known }) {
   const today = new Date(), head = [], columns = [];
   const focused = document.activeElement?.closest?.('#grid [data-id]')?.dataset.id;
-  const grid = make('div', { className: 'days' });
+  const grid = make('div', { className: known ? 'days' : 'days unknown' });
 
   waiting = drawing ? [days, events, { open, create, known }] : null;
   if (drawing) return;
@@ -185,12 +183,6 @@ export function draw(days, events, { open, create, known }) {
   box.scrollLeft = scrolled === days.length || !h ? left : h.offsetLeft + h.offsetWidth - box.clientWidth;
   scrolled = days.length;
   if (focused) box.querySelector(`[data-id="${focused}"]`)?.focus({ preventScroll: true });
-}
-
-/* The now line, without drawing everything anew. */
-export function moveNow() {
-  const line = box.querySelector('.now');
-  if (line) line.style.top = `${clockOf(new Date()) / MINUTES * 100}%`;
 }
 
 /* Show one event: scrolled to, and marked for a moment. */

@@ -7,12 +7,12 @@
  */
 import * as api from './api.js';
 import { $, make } from './dom.js';
-import { text } from './lang.js';
+import { about, text } from './lang.js';
 
 const SVG = 'http://www.w3.org/2000/svg';
 let last = null, ways = null, racing = false, hooks = {}; /* failed(failure), chosen() */
 
-export const time = ns => ns < 1e3 ? `${Math.round(ns)} ns`
+const time = ns => ns < 1e3 ? `${Math.round(ns)} ns`
   : ns < 1e6 ? `${(ns / 1e3).toPrecision(3)} µs` : `${(ns / 1e6).toPrecision(3)} ms`;
 
 function place(name, pid) {
@@ -41,7 +41,7 @@ export function drawJourney() {
     const t = text('hop')[h.hop];
     out.push(hop(typeof t === 'function' ? t(j.transport) : t, h.ns, most));
     if (h.hop === 'there') out.push(place('store', j.store));
-    if (h.hop === 'journal') out.push(place('journal'));
+    if (h.hop === 'journal') out.push(place('journal'), place('store', j.store));
     if (h.hop === 'back') out.push(place('gateway', j.gateway));
   }
   $('hops').replaceChildren(...out);
@@ -55,13 +55,15 @@ function plot(w) {
   svg.setAttribute('viewBox', '0 0 100 100');
   svg.setAttribute('preserveAspectRatio', 'none');
   svg.setAttribute('role', 'img');
-  svg.setAttribute('aria-label', `${w.name}: ${text('trips')(w.last.length)}, ≤ ${time(most)}`);
+  svg.setAttribute('aria-label', `${w.name}: ≤ ${time(most)}`);
   path.setAttribute('d', w.last.map((v, i) => `${i ? 'L' : 'M'}${i / n * 100} ${100 - v / most * 95}`).join(''));
   svg.append(path);
   return svg;
 }
 
+let newest = 0; /* an older answer may come later */
 async function choose(name) {
+  newest++;
   try {
     ways = await api.ask('PUT', 'transport', { name });
     hooks.chosen();
@@ -88,7 +90,13 @@ function drawWays() {
 }
 
 export async function refreshWays() {
-  try { ways = await api.ask('GET', 'transports', undefined, { quiet: true }); } catch { return; }
+  const mine = ++newest;
+  try {
+    const r = await api.ask('GET', 'transports', undefined, { quiet: true });
+    if (mine !== newest) return;
+    ways = r;
+  } catch { return; }
+  about.lab = `ipclab -n ${ways.instance}`;
   drawWays();
 }
 

@@ -33,10 +33,10 @@ const texts = {
     changed: 'Somebody else has changed this event meanwhile.',
     theirs: 'Theirs', yours: 'Yours', keepMine: 'Save mine',
     takeTheirs: 'Take theirs', gone: 'Somebody else has removed this event. Save it to add it again.',
-    unreachable: why => `The store can’t be reached (${why}). What you type is kept; this page goes on by itself when the store is back.`,
-    'no-gateway': `The gateway doesn’t answer: has it ended? What you type is kept. Type: ipclab web --port ${location.port}, and put its new link into this tab’s address.`,
+    unreachable: why => `The store can’t be reached (${why}). What you type is kept; this page goes on by itself when the store is back: ${about.lab} serve`,
+    'no-gateway': () => `The gateway doesn’t answer. What you type is kept. Type: ${about.lab} web --port ${location.port}, and put its new link into this tab’s address.`,
     'no-key': 'Open this page by the link that “ipclab web” printed: it holds the key.',
-    back: 'The store is back.',
+    back: 'It works again.',
     browser: 'browser', gateway: 'gateway', store: 'store', journal: 'journal',
     pid: n => `process ${n}`, hopHttp: 'HTTP over loopback, and the browser itself',
     hop: {
@@ -48,8 +48,8 @@ const texts = {
       reply: 'the gateway writes the answer',
     },
     asked: (what, ms) => `${what}: ${ms} in all`,
-    sizes: (a, b, n, w) => `${a} bytes there, ${b} back, in ${n} round trip${n === 1 ? '' : 's'}, waiting: ${w}`,
-    notUsable: 'not available', trips: n => `${n} round trips`,
+    sizes: (a, b, n, w) => `${a} bytes there, ${b} back, round trips: ${n}, waiting: ${w}`,
+    notUsable: 'not available',
     nothingYet: 'Nothing has been asked yet.',
     free: 'No events this week.', freeDay: 'No events on this day.',
     removeAnyway: 'Remove it anyway',
@@ -81,10 +81,10 @@ const texts = {
     changed: '그동안 다른 사람이 이 일정을 바꾸었습니다.',
     theirs: '다른 사람', yours: '나', keepMine: '내 것으로 저장',
     takeTheirs: '다른 사람 것으로', gone: '다른 사람이 이 일정을 삭제했습니다. 저장하면 다시 추가됩니다.',
-    unreachable: why => `저장소에 닿을 수 없습니다 (${why}). 입력한 것은 그대로 있고, 저장소가 돌아오면 저절로 이어집니다.`,
-    'no-gateway': `게이트웨이가 대답하지 않습니다. 끝났나요? 입력한 것은 그대로 있습니다. ipclab web --port ${location.port}: 새 링크를 이 탭의 주소에 넣으세요.`,
+    unreachable: why => `저장소에 닿을 수 없습니다 (${why}). 입력한 것은 그대로 있고, 저장소가 돌아오면 저절로 이어집니다: ${about.lab} serve`,
+    'no-gateway': () => `게이트웨이가 대답하지 않습니다. 입력한 것은 그대로 있습니다. ${about.lab} web --port ${location.port}: 새 링크를 이 탭의 주소에 넣으세요.`,
     'no-key': '“ipclab web”이 보여 준 링크로 이 페이지를 여세요. 열쇠가 그 안에 있습니다.',
-    back: '저장소가 돌아왔습니다.',
+    back: '다시 됩니다.',
     browser: '브라우저', gateway: '게이트웨이', store: '저장소', journal: '저널',
     pid: n => `프로세스 ${n}`, hopHttp: '루프백의 HTTP와 브라우저 자신',
     hop: {
@@ -97,7 +97,7 @@ const texts = {
     },
     asked: (what, ms) => `${what}: 모두 ${ms}`,
     sizes: (a, b, n, w) => `가는 데 ${a}바이트, 오는 데 ${b}바이트, 왕복 ${n}번, 기다리는 방법: ${w}`,
-    notUsable: '쓸 수 없음', trips: n => `왕복 ${n}번`,
+    notUsable: '쓸 수 없음',
     nothingYet: '아직 아무것도 묻지 않았습니다.',
     free: '이 주에는 일정이 없습니다.', freeDay: '이 날에는 일정이 없습니다.',
     removeAnyway: '그래도 삭제',
@@ -117,6 +117,9 @@ export const language = () => now;
 const find = () => (navigator.languages || []).find(l => l.startsWith(now)) || now;
 let kind = find();
 export const locale = () => kind;
+/* How the lab is called on the command line: with its instance. */
+export const about = { lab: 'ipclab' };
+
 export const text = key => texts[now][key];
 
 /* A failure: in our words where we have some, else in the gateway's. */

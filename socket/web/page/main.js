@@ -9,7 +9,7 @@ import * as api from './api.js';
 import { $, make } from './dom.js';
 import { applyTexts, chooseLanguage, inWords, language, text } from './lang.js';
 import { dayOf, fullDay, moment, sameDay, span, toApi, weekOf, whenDay } from './time.js';
-import { draw, moveNow, showEvent } from './grid.js';
+import { draw, showEvent } from './grid.js';
 import * as form from './form.js';
 import * as journey from './journey.js';
 import * as files from './files.js';
@@ -21,7 +21,7 @@ const view = () => state.view || (narrow.matches ? 'day' : 'week');
 const days = () => view() === 'day' ? [state.day]
   : Array.from({ length: 7 }, (_, i) => dayOf(weekOf(state.day), i));
 
-/* ---- what the reader is told ---------------------------------------------- */
+/* ---- what the reader is told ---- */
 
 let fading; /* what has to be read in peace stays */
 function say(sentence, label, action, stays) {
@@ -51,7 +51,7 @@ function failed(e) {
   return inWords(e);
 }
 
-/* ---- drawing -------------------------------------------------------------- */
+/* ---- drawing ---- */
 
 function render() {
   const d = days();
@@ -88,7 +88,7 @@ function go(day) {
   return load();
 }
 
-/* ---- following the store -------------------------------------------------- */
+/* ---- following the store ---- */
 
 const rest = ms => new Promise(r => setTimeout(r, ms));
 let stale = false;              /* what is shown isn't what the store has */
@@ -109,11 +109,15 @@ async function step() {
     if (!$('toast').firstChild) say(text('back')); /* Undo may stand there */
     form.goOn(text('back'));
   }
-  if (stale && r.up) await rest(500); /* over this way it isn't reached */
+  if (stale) await rest(500); /* over this way it isn't reached */
 }
 
+/* A browser opens six connections to one place: a tab that nobody sees would
+ * keep one of them. */
 async function follow() {
+  addEventListener('visibilitychange', () => question?.abort());
   for (;;) {
+    while (document.hidden) await new Promise(r => addEventListener('visibilitychange', r, { once: true }));
     try { await step(); } catch (e) {
       if (e.name === 'AbortError') continue;
       failed(e);
@@ -123,7 +127,7 @@ async function follow() {
   }
 }
 
-/* ---- changes -------------------------------------------------------------- */
+/* ---- changes ---- */
 
 /* It is drawn at once. The revision is taken only if it is the next one: else
  * somebody else's change, which we haven't seen, lies between. */
@@ -152,7 +156,7 @@ function removed(e) {
   $('toast').lastChild.focus();
 }
 
-/* ---- searching ------------------------------------------------------------ */
+/* ---- searching ---- */
 
 let typed;
 async function search() {
@@ -162,18 +166,20 @@ async function search() {
     try {
       const all = await api.list(null, null, { quiet: true });
       if ($('search').value.trim().toLocaleLowerCase(language()) !== wanted) return;
-      hits = all.events.filter(e => e.title.toLocaleLowerCase(language()).includes(wanted));
-    } catch (e) { failed(e); }
+      const now = new Date(); /* what is past comes last */
+      hits = all.events.filter(e => e.title.toLocaleLowerCase(language()).includes(wanted))
+        .sort((a, b) => (a.end < now) - (b.end < now));
+    } catch (e) { return failed(e); } /* what was found stays */
   }
   const show = e => make('button', { onclick: async () => { await go(dayOf(e.start)); showEvent(e.id); } },
     `${e.title} · ${whenDay(e)}`);
   $('found').replaceChildren(...hits.slice(0, 50).map(e => make('li', {}, show(e))));
   $('found').hidden = hits.length === 0;
-  $('none').textContent = text('none');
-  $('none').hidden = !wanted || hits.length > 0;
+  $('none').textContent = hits.length ? `${text('found')}: ${hits.length}` : text('none');
+  $('none').hidden = !wanted;
 }
 
-/* ---- the controls --------------------------------------------------------- */
+/* ---- the controls ---- */
 
 function openNew() {
   const now = new Date();
@@ -195,7 +201,7 @@ function controls() {
     $(v).onclick = () => { state.view = v; go(state.day); };
   narrow.addEventListener('change', () => go(state.day));
   $('search').oninput = () => { clearTimeout(typed); typed = setTimeout(search, 200); };
-  /* Who speaks to the computer, or types with a shaking hand, needs none. */
+  /* Who speaks to the computer needs none. */
   $('keys').checked = !localStorage.getItem('ipclab-no-keys');
   $('keys').onchange = () => localStorage.setItem('ipclab-no-keys', $('keys').checked ? '' : 'none');
   $('language').value = language();
@@ -207,12 +213,14 @@ function controls() {
     journey.redraw();
   };
   addEventListener('keydown', e => {
+    const key = e.key.replace(/^[NT]$/, k => k.toLowerCase());
     const busy = form.isOpen() || e.target.closest?.('input, select');
-    if (!$('keys').checked || busy || e.ctrlKey || e.altKey || e.metaKey || !keys[e.key]) return;
+    if (!$('keys').checked || busy || e.ctrlKey || e.altKey || e.metaKey || !keys[key]) return;
     e.preventDefault();
-    keys[e.key]();
+    keys[key]();
   });
-  setInterval(moveNow, 30000);
+  addEventListener('beforeunload', e => { if (form.isOpen()) e.preventDefault(); });
+  setInterval(render, 30000); /* now, and at midnight today */
 }
 
 /* Asked first, so that the answer is under way while the rest is made ready;

@@ -9,15 +9,17 @@ import { language, locale } from './lang.js';
 export const MINUTES = 24 * 60;
 
 /* A day's beginning, `n` days after the day of `date`. */
-export const dayOf = (date, n = 0) =>
-  new Date(date.getFullYear(), date.getMonth(), date.getDate() + n);
+export const dayOf = (date, n = 0) => {
+  const d = new Date(date); /* new Date(26, 0) would be in 1926 */
+  d.setDate(d.getDate() + n);
+  d.setHours(0, 0, 0, 0);
+  return d;
+};
 
 /* `minutes` after midnight, by the clock. */
-export const moment = (day, minutes) =>
-  new Date(day.getFullYear(), day.getMonth(), day.getDate(), 0, minutes);
+export const moment = (day, minutes) => new Date(new Date(day).setHours(0, minutes, 0, 0));
 
-/* The Monday (in English: the ISO week; in Korean calendars Sunday is first,
- * but a timetable at a Korean school begins on Monday as well). */
+/* The Monday: timetables of Korean schools begin with it, too. */
 export const weekOf = date => dayOf(date, -((date.getDay() + 6) % 7));
 
 export const sameDay = (a, b) => dayOf(a).getTime() === dayOf(b).getTime();
@@ -25,13 +27,9 @@ export const sameDay = (a, b) => dayOf(a).getTime() === dayOf(b).getTime();
 /* What the clock shows, in minutes from midnight. */
 export const clockOf = date => date.getHours() * 60 + date.getMinutes();
 
-const two = n => String(n).padStart(2, '0');
-
 /* As <input type="datetime-local"> wants it. */
 export const toInput = d =>
-  `${String(d.getFullYear()).padStart(4, '0')}-${two(d.getMonth() + 1)}-` +
-  `${two(d.getDate())}T${two(d.getHours())}:${two(d.getMinutes())}` +
-  (d.getSeconds() ? `:${two(d.getSeconds())}` : '');
+  new Date(d - d.getTimezoneOffset() * 60000).toISOString().slice(0, d.getSeconds() ? 19 : 16);
 
 /* And back: a Date; 'bad' for none, 'skipped' for one that doesn't exist. */
 export function fromInput(value) {
@@ -44,8 +42,7 @@ export function fromInput(value) {
 export const toApi = d => d.toISOString().replace(/\.\d+Z$/, 'Z');
 
 /* A formatter costs a hundred times what it formats: each is kept until the
- * language changes. Korean timetables count to 24, though Korean clocks say
- * "in the morning", which has no room here. */
+ * language changes. "In the morning", as Korean clocks say, has no room here. */
 const format = options => {
   let of, f;
   return () => {
