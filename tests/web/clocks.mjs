@@ -87,6 +87,34 @@ test('autumn in Berlin: the hour that occurs twice keeps which one it was', asyn
   const now = await lab.api('GET', `events/${e.id}`);
   assert.equal(now.start, '2026-10-25T01:30:00Z');
   assert.equal(now.end, '2026-10-25T02:30:00Z');
+  /* The clock says the same of these, and an hour lies between. */
+  await lab.api('DELETE', `events/${e.id}?rev=0`);
+  await put(lab, 'Summer', '2026-10-25T00:10:00Z', '2026-10-25T00:40:00Z');
+  await put(lab, 'Winter', '2026-10-25T01:10:00Z', '2026-10-25T01:25:00Z');
+  await event(page, 'Winter').waitFor();
+  assert.doesNotMatch(await event(page, 'Summer').getAttribute('title'), /Winter/);
+  assert.match(await event(page, 'Winter').getAttribute('title'), /Across/);
+});
+
+test('midnight: an open page goes on to the next day', async t => {
+  const page = await t.page(await t.lab(), { now: null, timezoneId: 'UTC',
+    prepare: p => p.clock.install({ time: '2026-11-25T23:50:00Z' }) });
+  const today = () => page.textContent('h3.is-today');
+
+  assert.equal(await today(), 'Wed 25');
+  await page.clock.fastForward('15:00');
+  await until('it is Thursday', async () => (await today()) === 'Thu 26');
+});
+
+test('old: a year of two digits is that year', async t => {
+  const lab = await t.lab();
+  const page = await t.page(lab, { timezoneId: 'UTC' });
+
+  await page.click('#add');
+  await typeEvent(page, 'Rome', '0026-11-25T09:00', '0026-11-25T10:00');
+  await page.click('#save');
+  await event(page, 'Rome').waitFor();
+  assert.match(lab.cli('list', '--json'), /0026-11-25T09:00:00Z/);
 });
 
 for (const [zone, day, utc] of [

@@ -141,6 +141,9 @@ test('versions: somebody else was faster, and both are shown', async t => {
   await page.click('text=Remove it anyway');
   await until('it has gone', async () => (await titles(page)).length === 0);
   assert.doesNotMatch(lab.cli('list'), /Not so fast/);
+  await page.click('#toast button'); /* Undo brings back what was removed */
+  await shown(page, 'Not so fast');
+  assert.match(lab.cli('list'), /Not so fast/);
 });
 
 test('versions: what was removed meanwhile can be added again', async t => {

@@ -58,6 +58,21 @@ test('files: dropped on the page, and a bad one changes nothing', async t => {
   assert.deepEqual(await titles(page), ['Imported']);
 });
 
+test('files: several are picked, each is told of; what isn’t UTF-8 isn’t mended', async t => {
+  const lab = await t.lab();
+  const page = await t.page(lab);
+  const file = (name, buffer) => ({ name, mimeType: '', buffer });
+
+  await page.setInputFiles('#file', [
+    file('latin1.ics', Buffer.from(ICS.replace('From a calendar', 'Pr\u00fcfung'), 'latin1')),
+    file('good.json', Buffer.from(JSON.stringify(ONE)))]);
+  await event(page, 'Imported').waitFor();
+  await until('both are told', async () =>
+    /latin1.ics: Nothing was imported: .*line 9.*\n*good.json: Events that came in: 1/.test(await toast(page)));
+  assert.deepEqual(await titles(page), ['Imported']);
+  assert.match((await saved(page, '#save-ics')).body, /^UID:1@web\d+-\d+/m, 'the instance is in it');
+});
+
 test('files: iCalendar in and out', async t => {
   const lab = await t.lab();
   if ((await lab.raw('export?format=ics')).status === 400) return 'this lab has no iCalendar';

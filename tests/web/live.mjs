@@ -90,6 +90,20 @@ test('store gone: the page says so, keeps what is typed, and goes on', async t =
   await until('the pipe is out', async () => page.locator('.way input[value=pipe]').isDisabled());
 });
 
+test('store gone: a page that is opened then waits, and asks now and then', async t => {
+  const lab = await t.lab();
+  let asked = 0;
+  await lab.kill(lab.store);
+  const page = await t.page(lab, { prepare: p => p.on('request', r => { asked += /changes/.test(r.url()); }) });
+
+  await until('it has asked', async () => asked > 2);
+  const begun = performance.now(), before = asked;
+  await until('it asks on', async () => asked > before + 3);
+  assert.ok(performance.now() - begun > 1000, 'without any rest');
+  await lab.serve();
+  await until('the page goes on', async () => (await banner(page)) === '');
+});
+
 test('store gone: Undo fails, is offered again, and works then', async t => {
   const lab = await t.lab();
   await put(lab, 'Precious', ...DAY);
