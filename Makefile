@@ -211,13 +211,13 @@ $(revealed): $(BUILD)/revision
 # What everything was built with: other settings build everything anew.
 $(BUILD)/settings: remember = $(COMPILE) $(LINK) $(ICAL_CFLAGS)
 $(BUILD)/revision: remember = $(REVISION)
-$(BUILD)/settings $(BUILD)/revision: FORCE | $(filter clean deps,$(MAKECMDGOALS))
+$(BUILD)/settings $(BUILD)/revision: FORCE | $(filter clean deps%,$(MAKECMDGOALS))
 	$(Q)mkdir -p $(@D)
 	$(Q)echo '$(subst ','\'',$(remember))' | cmp -s - $@ || \
 	    echo '$(subst ','\'',$(remember))' > $@
 
 # One clear sentence instead of a page of compiler errors.
-$(BUILD)/found: | $(filter clean deps,$(MAKECMDGOALS))
+$(BUILD)/found: | $(filter clean deps%,$(MAKECMDGOALS))
 	$(Q)mkdir -p $(@D)
 	$(Q)for h in cjson/cJSON.h bsd/sys/tree.h; do \
 	    printf '#include <stdio.h>\n#include <%s>\n' $$h | \
@@ -276,6 +276,7 @@ FUZZERS = $(addprefix $(BUILD)/fuzz/, $(TARGETS))
 fuzz_obj = $(addprefix $(BUILD)/fuzz/obj/, $(addsuffix .o, $(1)))
 FUZZ_WITH = $(LIB) $(ICS) common/exchange common/localtime tests/fuzz/folder \
             tests/fuzz/libfuzzer
+$(call fuzz_obj,common/ics_library common/ics_none): DEFS = $(ICAL_CFLAGS)
 FUZZ_SAN = address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 
 $(BUILD)/fuzz/%: private CC = clang
@@ -283,7 +284,7 @@ $(BUILD)/fuzz/obj/%.o: private SANFLAGS = -fsanitize=fuzzer-no-link,$(FUZZ_SAN)
 $(BUILD)/fuzz/obj/%.o: %.c $(BUILD)/settings | $(BUILD)/found
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(COMPILE) -c -o $@ $<
+	$(Q)$(COMPILE) $(DEFS) -c -o $@ $<
 
 $(FUZZERS): private SANFLAGS = -fsanitize=fuzzer,$(FUZZ_SAN)
 $(FUZZERS): $(BUILD)/fuzz/%: $(BUILD)/fuzz/obj/tests/fuzz/fuzz_%.o \
@@ -384,13 +385,13 @@ deps-peers:
 # For test-web also a browser, Debian's own, and what drives it: two packages of
 # npm with their checksums. What is there already is used; Node 18 is enough.
 absent = $$(command -v $(1) >/dev/null || echo $(2))
-deps-web:
+deps-web: deps
 	$(Q)sh .ci/deps libmicrohttpd-dev libical-dev python3-icalendar \
 	    $(if $(filter test-web,$(MAKECMDGOALS)),$(call absent,chromium,chromium) \
 	    $(call absent,node,nodejs) $(call absent,npm,npm))
 	$(if $(filter test-web,$(MAKECMDGOALS)),$(Q)mkdir -p $(BUILD)/web-tests && \
 	    cp tests/web/package*.json $(BUILD)/web-tests && \
-	    cd $(BUILD)/web-tests && npm ci --silent --ignore-scripts --no-audit)
+	    cd $(BUILD)/web-tests && npm ci --loglevel=error --ignore-scripts --no-audit --no-fund)
 
 deps-tools:
 	$(Q)sh .ci/deps clang clang-format clang-tidy cppcheck valgrind
