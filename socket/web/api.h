@@ -21,8 +21,17 @@
  *
  * EVENT is {id, rev, title, start, end}; times are "2026-11-23T09:00:00Z", and
  * only that. POST and PUT may have a member "token", DELETE a parameter: 16 hex
- * digits, not all 0. Repeated with the same token a change is made once. What came over the store's transport
- * carries its "journey".
+ * digits, not all 0. Repeated with the same token a change is made once.
+ *
+ * What came over the store's transport carries its "journey": {transport, wait,
+ * gateway, store, trips, sent, received, hops: [{hop, ns} ...]}. The hops, in
+ * this order, are
+ *   gateway   here, until the store was asked
+ *   turn      behind others on the same way; only if there were any
+ *   there  store  journal  back     of one round trip: to the server, in the
+ *             store, until a change was on disk (only of a change), and back
+ *   trips     instead of these four: all round trips, if there were several
+ *   reply     here, until this was written
  *
  * Errors are {code, error, field}: a word that never changes, a sentence, and
  * which member or parameter is wrong (or null). What isn't HTTP the library
@@ -67,6 +76,7 @@ struct api_request {
     const char *body;
     size_t len;
     uint64_t begun; /* when the gateway had its head; CLOCK_MONOTONIC, ns */
+    int fd; /* its connection's, to see whether anybody still waits; or -1 */
 };
 
 /* What this path takes, or NULL: there is none like it. */

@@ -125,29 +125,38 @@ void call_put_event(FILE *out, const struct event *ev)
             timestamp_format(ev->start, start), timestamp_format(ev->end, end));
 }
 
-/* Where this request has been, and how long: the sum of its hops is the time
- * from its arrival here to now. */
+static uint64_t span(uint64_t from, uint64_t to)
+{
+    return to > from ? to - from : 0;
+}
+
+/* Where this request has been, and how long (api.h): the sum of its hops is the
+ * time from its arrival here to now. The server's times are those of the last
+ * round trip: of several they would tell nothing. */
 static void put_hops(const struct call *c, FILE *out)
 {
     const struct journey *j = &c->journey;
     const struct wire_stamps *s = &j->stamps;
+    bool one = j->trips == 1;
     const struct {
         const char *name;
-        uint64_t from, to; /* to 0 = it hasn't been there */
+        uint64_t ns;
+        bool been; /* there */
     } hops[] = {
-        {"gateway", c->rq->begun, j->begun},
-        {"there", j->begun, s->received},
-        {"store", s->received, s->handled},
-        {"journal", s->handled, s->synced},
-        {"back", s->synced ? s->synced : s->handled, j->done},
-        {"reply", j->done, (uint64_t)clock_now_ns()},
+        {"gateway", span(c->rq->begun + j->turns + j->asking, j->done), true},
+        {"turn", j->turns, j->turns > 0},
+        {"trips", j->asking, !one},
+        {"there", span(j->begun, s->received), one},
+        {"store", span(s->received, s->handled), one},
+        {"journal", span(s->handled, s->synced), one && s->synced},
+        {"back", span(s->synced ? s->synced : s->handled, j->done), one},
+        {"reply", span(j->done, (uint64_t)clock_now_ns()), true},
     };
 
     for (size_t i = 0; i < sizeof hops / sizeof *hops; i++)
-        if (hops[i].to)
+        if (hops[i].been)
             fprintf(out, "%s{\"hop\": \"%s\", \"ns\": %" PRIu64 "}",
-                    i ? ", " : "", hops[i].name,
-                    hops[i].to > hops[i].from ? hops[i].to - hops[i].from : 0);
+                    i ? ", " : "", hops[i].name, hops[i].ns);
 }
 
 void call_put_journey(const struct call *c)

@@ -9,9 +9,11 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define CHANGES_MS   20000 /* longest wait for a change */
+#define HUNG_UP_MS   500   /* between two looks whether anybody still waits */
 #define PLOT_SAMPLES 60    /* round trips shown of each way */
 
 /* ---- all of them -------------------------------------------------------- */
@@ -154,6 +156,15 @@ static bool query_flag(const struct call *c, const char *name, bool usual,
            call_refuse(c, REPLY_BAD_FLAG, name, NULL);
 }
 
+/* Closed at the other end, or at least nothing more will come from there. */
+static bool hung_up(int fd)
+{
+    char byte;
+
+    return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
+/* Who hung up gives the connection back early: there are not many. */
 void get_changes(struct call *c)
 {
     FILE *out = c->reply->out;
@@ -162,7 +173,10 @@ void get_changes(struct call *c)
     if (!call_query_number(c, "rev", 0, &known.rev) ||
         !query_flag(c, "up", true, &known.up))
         return;
-    watch_wait(&c->a->watch, &known, CHANGES_MS, &sight);
+    for (int ms = 0; ms < CHANGES_MS; ms += HUNG_UP_MS)
+        if (watch_wait(&c->a->watch, &known, HUNG_UP_MS, &sight) ||
+            hung_up(c->rq->fd))
+            break;
     fprintf(out, "{\"rev\": %" PRIu64 ", \"up\": %s, \"pid\": %ld, \"why\": ",
             sight.rev, sight.up ? "true" : "false", sight.pid);
     reply_string(out, sight.why);

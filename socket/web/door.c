@@ -16,6 +16,7 @@
 #include <strings.h>
 #include <sys/random.h>
 
+#define HTTP_PORT     80
 #define LENGTH_DIGITS 15 /* of a length; more are too long for any path */
 
 /* ---- pairs -------------------------------------------------------------- */
@@ -93,14 +94,16 @@ static bool is_length(const char *text)
     return n > 0 && text[n] == '\0';
 }
 
+/* Where we listen. HTTP's own port may be left out, and a browser does. */
 static bool is_our_host(const struct door *d, const char *host)
 {
-    static const char *const names[] = {"127.0.0.1", "localhost", "[::1]"};
+    static const char *const names[] = {"127.0.0.1", "localhost"};
     char ours[32];
 
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         (void)snprintf(ours, sizeof ours, "%s:%u", names[i], d->port);
-        if (strcasecmp(host, ours) == 0)
+        if (strcasecmp(host, ours) == 0 ||
+            (d->port == HTTP_PORT && strcasecmp(host, names[i]) == 0))
             return true;
     }
     return false;

@@ -224,6 +224,14 @@ static enum MHD_Result enter(struct gateway *g, struct MHD_Connection *c,
     return *state ? MHD_YES : MHD_NO; /* no memory: closes the connection */
 }
 
+static int fd_of(struct MHD_Connection *c)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD);
+
+    return info ? info->connect_fd : -1;
+}
+
 static enum MHD_Result send_answer(struct gateway *g, struct MHD_Connection *c,
                                    const char *path, const char *method,
                                    const struct visit *v)
@@ -233,7 +241,8 @@ static enum MHD_Result send_answer(struct gateway *g, struct MHD_Connection *c,
                              .path = path,
                              .body = v->body,
                              .len = v->len,
-                             .begun = v->begun};
+                             .begun = v->begun,
+                             .fd = fd_of(c)};
     struct reply reply;
     const struct shelf_file *f = shelf_find(g->o.shelf, path);
 
@@ -290,6 +299,16 @@ static void completed(void *arg, struct MHD_Connection *c, void **state,
     guest_has(&g->guests, guest_of(c), IDLE_S * 1000); /* the next one */
 }
 
+/* A request's first line is there: the rest has as long as a whole one. */
+static void *begins(void *arg, const char *target, struct MHD_Connection *c)
+{
+    struct gateway *g = arg;
+
+    (void)target;
+    guest_has(&g->guests, guest_of(c), GATEWAY_PATIENCE_MS);
+    return NULL; /* answer()'s state, as it is without us */
+}
+
 /* An encoded NUL would cut the path short before anybody could see it: it
  * becomes a character that door.c refuses. */
 static size_t decode(void *arg, struct MHD_Connection *c, char *text)
@@ -304,14 +323,12 @@ static void come_and_go(void *arg, struct MHD_Connection *c, void **context,
                         enum MHD_ConnectionNotificationCode code)
 {
     struct gateway *g = arg;
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD);
+    int fd = fd_of(c);
 
     if (code == MHD_CONNECTION_NOTIFY_CLOSED)
         guest_leaves(&g->guests, *context);
-    else if (info)
-        *context =
-            guest_comes(&g->guests, info->connect_fd, GATEWAY_PATIENCE_MS);
+    else if (fd >= 0)
+        *context = guest_comes(&g->guests, fd, GATEWAY_PATIENCE_MS);
 }
 
 /* ---- life --------------------------------------------------------------- */
@@ -350,6 +367,7 @@ static struct MHD_Daemon *start_daemon(struct gateway *g)
         MHD_OPTION_CONNECTION_TIMEOUT, IDLE_S,                   /**/
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEAD_MEMORY, /**/
         MHD_OPTION_STRICT_FOR_CLIENT, 1,                         /**/
+        MHD_OPTION_URI_LOG_CALLBACK, begins, g,                  /**/
         MHD_OPTION_NOTIFY_COMPLETED, completed, g,               /**/
         MHD_OPTION_NOTIFY_CONNECTION, come_and_go, g,            /**/
         MHD_OPTION_UNESCAPE_CALLBACK, decode, g,                 /**/

@@ -28,9 +28,9 @@ struct gateway_opts {
 };
 
 #define GATEWAY_CONNECTIONS 48 /* at a time; more wait to be accepted */
-#define GATEWAY_PATIENCE_MS                                                    \
-    10000 /* for a request to come in whole; and again
-                                     for its answer to be taken */
+/* From a new connection to its first line; from each request's first line until
+ * it is in whole; and for its answer to be taken. */
+#define GATEWAY_PATIENCE_MS 10000
 
 /* Make threads and answer from now on. 0 or -errno: then nothing is left. */
 int gateway_start(struct gateway **out, const struct gateway_opts *opts);

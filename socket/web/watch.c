@@ -107,17 +107,20 @@ void watch_see(struct watch *w, struct sight *out)
     (void)pthread_mutex_unlock(&w->lock);
 }
 
-void watch_wait(struct watch *w, const struct sight *known, int ms,
+bool watch_wait(struct watch *w, const struct sight *known, int ms,
                 struct sight *out)
 {
     struct timespec until = until_ms(ms);
+    bool same, in_time = true;
 
     (void)pthread_mutex_lock(&w->lock); /* fails on misuse only */
-    while (!w->stop && w->sight.up == known->up && w->sight.rev == known->rev &&
-           pthread_cond_timedwait(&w->changed, &w->lock, &until) == 0)
-        ;
+    while ((same = !w->stop && w->sight.up == known->up &&
+                   w->sight.rev == known->rev) &&
+           in_time)
+        in_time = pthread_cond_timedwait(&w->changed, &w->lock, &until) == 0;
     *out = w->sight;
     (void)pthread_mutex_unlock(&w->lock);
+    return !same;
 }
 
 void watch_tell(struct watch *w, uint64_t rev)

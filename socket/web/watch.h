@@ -37,9 +37,9 @@ int watch_start(struct watch *w, struct way *ways, size_t count);
 /* What was seen last. */
 void watch_see(struct watch *w, struct sight *out);
 
-/* The same, as soon as it is no longer as `known` says (its up and rev), or
- * after `ms`, or at once when watch_stop was called. */
-void watch_wait(struct watch *w, const struct sight *known, int ms,
+/* The same, as soon as it is no longer as `known` says (its up and rev), or at
+ * once when watch_stop was called: true; or after `ms`: false. */
+bool watch_wait(struct watch *w, const struct sight *known, int ms,
                 struct sight *out);
 
 /* Tell at once what somebody else has just seen: a change's new revision. */

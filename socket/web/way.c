@@ -16,20 +16,30 @@
 
 /* ---- turns -------------------------------------------------------------- */
 
-/* 0, or -ETIMEDOUT: a call that this one waited for got no answer. The turn is
- * ours in both cases. */
-static int take_turn(struct way *w)
+static uint64_t now(void)
 {
-    uint64_t mine, unanswered;
+    return (uint64_t)clock_now_ns();
+}
+
+/* 0, or -ETIMEDOUT: a call that this one waited for got no answer. The turn is
+ * ours in both cases. `j` (may be NULL) gets how long it took, if it did. */
+static int take_turn(struct way *w, struct journey *j)
+{
+    uint64_t mine, unanswered, came;
+    bool others;
     int err;
 
     (void)pthread_mutex_lock(&w->lock); /* fails on misuse only */
     mine = w->tickets++;
     unanswered = w->unanswered;
+    others = mine != w->turn;
+    came = others ? now() : 0;
     while (mine != w->turn)
         (void)pthread_cond_wait(&w->next, &w->lock);
     err = w->unanswered == unanswered ? 0 : -ETIMEDOUT;
     (void)pthread_mutex_unlock(&w->lock);
+    if (j && others)
+        j->turns += now() - came;
     return err;
 }
 
@@ -138,7 +148,7 @@ int way_open(struct way *w, struct tp_server *inherited)
 {
     int err;
 
-    (void)take_turn(w); /* whatever became of others */
+    (void)take_turn(w, NULL); /* whatever became of others */
     err = open_way(w, inherited);
     end_turn(w, err == -ETIMEDOUT);
     return err;
@@ -180,7 +190,7 @@ static int call_store(struct way *w, way_request *ask, void *arg,
                       struct journey *j)
 {
     struct tp_counters before = w->client.conn->count, after;
-    uint64_t begun = (uint64_t)clock_now_ns();
+    uint64_t begun = now();
     int result = ask(&w->client, arg);
     unsigned trips;
 
@@ -188,10 +198,10 @@ static int call_store(struct way *w, way_request *ask, void *arg,
     trips = (unsigned)(after.received - before.received);
     if (!j)
         return result;
-    if (!j->way)
-        j->begun = begun;
     j->way = w;
-    j->done = (uint64_t)clock_now_ns();
+    j->begun = begun;
+    j->done = now();
+    j->asking += trips > 0 ? j->done - begun : 0;
     j->trips += trips;
     j->sent_bytes += after.sent_bytes - before.sent_bytes;
     j->received_bytes += after.received_bytes - before.received_bytes;
@@ -221,7 +231,7 @@ static int ask_twice(struct way *w, way_request *ask, void *arg,
 int way_ask(struct way *w, way_request *ask, void *arg, struct journey *j,
             char refusal[WAY_WHY_MAX])
 {
-    int result = take_turn(w);
+    int result = take_turn(w, j);
     bool asked = result == 0;
 
     if (asked)

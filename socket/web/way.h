@@ -50,7 +50,9 @@ struct way {
  * CLOCK_MONOTONIC, ns. */
 struct journey {
     const struct way *way; /* NULL = nothing was asked */
-    uint64_t begun, done; /* the gateway asked first, and had the last answer */
+    uint64_t begun, done;  /* the last call at the store */
+    uint64_t asking;       /* ns of all calls that were answered */
+    uint64_t turns;        /* ns behind others; 0 = there were none */
     uint64_t sent_bytes, received_bytes;
     unsigned trips;            /* round trips: a long list takes several */
     struct wire_stamps stamps; /* the server's, of the last one */

@@ -28,7 +28,7 @@ function hop(label, ns, most) {
 }
 
 export function drawJourney() {
-  $('asked').textContent = last ? text('asked')(last.what, time(last.ms * 1e6)) : text('nothingYet');
+  $('asked').textContent = last ? text('asked')(last.what, time(last.ms * 1e6)) : '';
   $('hops').replaceChildren();
   $('sizes').textContent = '';
   if (!last) return;
@@ -40,9 +40,9 @@ export function drawJourney() {
   for (const h of j.hops) {
     const t = text('hop')[h.hop];
     out.push(hop(typeof t === 'function' ? t(j.transport) : t, h.ns, most));
-    if (h.hop === 'there') out.push(place('store', j.store));
+    if (/there|trips/.test(h.hop)) out.push(place('store', j.store));
     if (h.hop === 'journal') out.push(place('journal'), place('store', j.store));
-    if (h.hop === 'back') out.push(place('gateway', j.gateway));
+    if (/back|trips/.test(h.hop)) out.push(place('gateway', j.gateway));
   }
   $('hops').replaceChildren(...out);
   $('sizes').textContent = text('sizes')(j.sent, j.received, j.trips, j.wait);

@@ -41,6 +41,8 @@ const texts = {
     pid: n => `process ${n}`, hopHttp: 'HTTP over loopback, and the browser itself',
     hop: {
       gateway: 'the gateway reads the request',
+      turn: 'it waits for its turn',
+      trips: t => `${t}: all round trips`,
       there: t => `${t}: request to the store`,
       store: 'the store does it',
       journal: 'the journal’s line goes to the disk',
@@ -50,7 +52,6 @@ const texts = {
     asked: (what, ms) => `${what}: ${ms} in all`,
     sizes: (a, b, n, w) => `${a} bytes there, ${b} back, round trips: ${n}, waiting: ${w}`,
     notUsable: 'not available',
-    nothingYet: 'Nothing has been asked yet.',
     free: 'No events this week.', freeDay: 'No events on this day.',
     removeAnyway: 'Remove it anyway',
   },
@@ -89,6 +90,8 @@ const texts = {
     pid: n => `프로세스 ${n}`, hopHttp: '루프백의 HTTP와 브라우저 자신',
     hop: {
       gateway: '게이트웨이가 요청을 읽음',
+      turn: '차례를 기다림',
+      trips: t => `${t}: 왕복 전부`,
       there: t => `${t}: 저장소로 요청`,
       store: '저장소가 처리함',
       journal: '저널의 한 줄이 디스크로',
@@ -98,7 +101,6 @@ const texts = {
     asked: (what, ms) => `${what}: 모두 ${ms}`,
     sizes: (a, b, n, w) => `가는 데 ${a}바이트, 오는 데 ${b}바이트, 왕복 ${n}번, 기다리는 방법: ${w}`,
     notUsable: '쓸 수 없음',
-    nothingYet: '아직 아무것도 묻지 않았습니다.',
     free: '이 주에는 일정이 없습니다.', freeDay: '이 날에는 일정이 없습니다.',
     removeAnyway: '그래도 삭제',
   },
