@@ -929,7 +929,7 @@ static char *write_text(const struct event *ev, size_t n, bool json)
     if (json)
         exchange_write(out, ev, n, false);
     else
-        ics_write(out, ev, n, "test.example", NOW);
+        ics_write(out, ev, n, "test", NOW);
     REQUIRE_INT(0, fclose(out));
     return text;
 }
@@ -995,16 +995,26 @@ static void test_written(const void *arg)
                                     .end = NOW + 3600,
                                     .title = "a;b,c\\d:\"e\" x",
                                     .title_len = 13};
-    char *text = write_text(&ev, 1, false);
+    char *text = write_text(&ev, 1, false), *rest;
+    char host[65] = "", uid[128];
 
     (void)arg;
-    EXPECT_STR("BEGIN:VCALENDAR\r\nVERSION:2.0\r\n"
-               "PRODID:-//IPC Lab//ipclab//EN\r\nCALSCALE:GREGORIAN\r\n"
-               "BEGIN:VEVENT\r\nUID:7@test.example\r\n"
-               "DTSTAMP:20261122T120000Z\r\nDTSTART:20261122T120000Z\r\n"
+    (void)gethostname(host, sizeof host - 1); /* then without */
+    snprintf(uid, sizeof uid, "UID:7@test%s%s\r\n", *host ? "." : "", host);
+    rest = strstr(text, "DTSTAMP");
+    REQUIRE(rest != NULL);
+    EXPECT_STR("DTSTAMP:20261122T120000Z\r\nDTSTART:20261122T120000Z\r\n"
                "DTEND:20261122T130000Z\r\n"
                "SUMMARY:a\\;b\\,c\\\\d:\"e\" x\r\n"
                "END:VEVENT\r\nEND:VCALENDAR\r\n",
+               rest);
+    *rest = '\0';
+    EXPECT(strlen(text) > strlen(uid) &&
+           !strcmp(uid, text + strlen(text) - strlen(uid)));
+    text[strlen(text) - strlen(uid)] = '\0';
+    EXPECT_STR("BEGIN:VCALENDAR\r\nVERSION:2.0\r\n"
+               "PRODID:-//IPC Lab//ipclab//EN\r\nCALSCALE:GREGORIAN\r\n"
+               "BEGIN:VEVENT\r\n",
                text);
     free(text);
 }
