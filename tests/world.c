@@ -486,7 +486,7 @@ bool mount_own(const char *path, const char *size)
 
     snprintf(options, sizeof options, "mode=1777,size=%s", size);
     if (unshare(CLONE_NEWNS) == 0 &&
-        mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+        mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) == 0 &&
         mount("none", path, "tmpfs", 0, options) == 0)
         return true;
     harness_skip("no right to mount a %s of its own", path);

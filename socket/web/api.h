@@ -11,7 +11,7 @@
  *   GET    /api/changes?rev=N&up=B   {rev, up, pid, why}: as soon as it differs
  *                                    from N and B (true, false), at the latest
  *                                    after 20 seconds
- *   GET    /api/transports           {instance, gateway, store, current,
+ *   GET    /api/transports           {command, gateway, store, current,
  *                                    ways: [...]}
  *   PUT    /api/transport            {"name": "fifo"}: from now on, for all
  *   GET    /api/ping?via=NAME        one round trip
@@ -66,6 +66,7 @@ struct api {
     struct way ways[WAYS_MAX];
     size_t count;
     atomic_size_t current; /* ways[current] carries what comes */
+    const char *command;   /* "ipclab" with what means this lab; the caller's */
     struct watch watch;
 };
 

@@ -72,10 +72,12 @@ void get_transports(struct call *c)
     struct sight sight;
 
     watch_see(&a->watch, &sight);
+    fputs("{\"command\": ", out);
+    reply_string(out, a->command);
     fprintf(out,
-            "{\"instance\": \"%s\", \"gateway\": %ld, \"store\": %ld, "
-            "\"current\": \"%s\", \"ways\": [",
-            c->way->instance, (long)getpid(), sight.pid,
+            ", \"gateway\": %ld, \"store\": %ld, \"current\": \"%s\", "
+            "\"ways\": [",
+            (long)getpid(), sight.pid,
             a->ways[atomic_load(&a->current)].t->name);
     for (size_t i = 0; i < a->count; i++) {
         fputs(i ? ", " : "", out);

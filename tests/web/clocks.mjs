@@ -6,8 +6,11 @@ import { event, put, test, titles, typeEvent, until } from './lab.mjs';
 
 /* Where it stands on its day, in hours by the clock. */
 async function hours(page, title, n = 0) {
-  const e = await event(page, title).nth(n).boundingBox();
-  const c = await page.locator('.column').first().boundingBox();
+  /* Drawn anew in between, one of them is nowhere for a moment. */
+  const [e, c] = await until('it is drawn', async () => {
+    const boxes = [await event(page, title).nth(n).boundingBox(), await page.locator('.column').first().boundingBox()];
+    return boxes.every(Boolean) && boxes;
+  });
   const round = y => Math.round((y - c.y) / c.height * 24 * 4) / 4;
   return [round(e.y), round(e.y + e.height)];
 }

@@ -102,10 +102,11 @@ export class Lab {
   }
 
   async web(...args) {
-    const port = this.port ? ['--port', String(this.port)] : [];
-    const { child, out } = await this.run('store pid', 'web', ...port, ...args);
+    /* Below those that the kernel gives to connections: a lab that is started
+     * again wants the same one, and nobody must have got it meanwhile. */
+    this.port ||= 11000 + Math.floor(Math.random() * 20000);
+    const { child, out } = await this.run('store pid', 'web', '--port', String(this.port), ...args);
     this.link = /ready: (\S+)/.exec(out)[1];
-    this.port = Number(new URL(this.link).port);
     this.store = Number(/store pid (\d+)/.exec(out)[1]);
     this.gateway = child.pid;
     this.child = child;

@@ -67,7 +67,8 @@ test('store gone: the page says so, keeps what is typed, and goes on', async t =
   await page.click('#add');
   await typeEvent(page, 'Typed with care', '2026-11-25T09:00', '2026-11-25T10:00');
   await lab.kill(lab.store);
-  await until('the page says so', async () => /store can’t be reached/.test(await banner(page)));
+  await until('the page says so', async () => (await banner(page)).includes(`store can’t be reached (`));
+  await until('and what to type', async () => (await banner(page)).includes(`ipclab -n ${lab.name} serve`));
   await page.click('#save');
   await until('the form, too', async () => /store can’t be reached/.test(await page.textContent('#form-error')));
   await t.shot(page, 'store-gone');

@@ -96,7 +96,7 @@ export async function refreshWays() {
     if (mine !== newest) return;
     ways = r;
   } catch { return; }
-  about.lab = `ipclab -n ${ways.instance}`;
+  about.lab = ways.command;
   drawWays();
 }
 

@@ -119,7 +119,7 @@ export const language = () => now;
 const find = () => (navigator.languages || []).find(l => l.startsWith(now)) || now;
 let kind = find();
 export const locale = () => kind;
-/* How the lab is called on the command line: with its instance. */
+/* This lab on a command line: with its instance and its data file. */
 export const about = { lab: 'ipclab' };
 
 export const text = key => texts[now][key];
