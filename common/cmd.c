@@ -128,6 +128,18 @@ const char *cmd_quoted(const char *path, char buf[CMD_QUOTED_MAX])
     return buf;
 }
 
+const char *cmd_lab(const struct cli *cli, char buf[CMD_LAB_MAX])
+{
+    bool plain = !strcmp(cli->instance, "default");
+    char data[CMD_QUOTED_MAX] = "";
+
+    if (cli->data)
+        cmd_quoted(cli->data, data);
+    snprintf(buf, CMD_LAB_MAX, "ipclab%s%s%s%s", plain ? "" : " -n ",
+             plain ? "" : cli->instance, cli->data ? " --data " : "", data);
+    return buf;
+}
+
 /* ---- options ------------------------------------------------------------ */
 
 int cmd_number(const char *text, uint64_t max, uint64_t *v)
@@ -367,8 +379,7 @@ int cmd_check_data(const struct cli *cli, const struct transport *t)
 static int nobody_serves(const struct cli *cli)
 {
     const char *t = cli->transport->name, *n = cli->instance;
-    bool plain = !strcmp(n, "default");
-    char list[CMD_LIST_MAX], data[CMD_QUOTED_MAX] = "";
+    char list[CMD_LIST_MAX], lab[CMD_LAB_MAX];
     long pid = cmd_find_server(n, cli->transport, list);
 
     if (pid)
@@ -377,14 +388,11 @@ static int nobody_serves(const struct cli *cli)
                          "%ld, doesn't serve over %s; use -t with one of: %s",
                          t, n, n, pid, t, list);
     list_instances(list);
-    if (cli->data)
-        cmd_quoted(cli->data, data);
     return cmd_error(CMD_NO_SERVER,
                      "cannot open %s '%s': ENOENT nobody serves here%s%s; "
-                     "start it with: ipclab%s%s%s%s serve",
+                     "start it with: %s serve",
                      t, n, *list ? ", but under other names (-n): " : "", list,
-                     plain ? "" : " -n ", plain ? "" : n,
-                     *data ? " --data " : "", data);
+                     cmd_lab(cli, lab));
 }
 
 /* What to do about it, where we know better than the errno's sentence. */

@@ -75,6 +75,13 @@ const char *cmd_errno_name(int err);
  * and it never looks like an option. Returns buf. */
 const char *cmd_quoted(const char *path, char buf[CMD_QUOTED_MAX]);
 
+#define CMD_LAB_MAX (CMD_QUOTED_MAX + TP_NAME_MAX + 20)
+
+/* What is typed before a command's name to mean this very lab: "ipclab -n NAME
+ * --data FILE", of which both are left out where they weren't given. Returns
+ * buf. */
+const char *cmd_lab(const struct cli *cli, char buf[CMD_LAB_MAX]);
+
 /* ---- options ------------------------------------------------------------ */
 
 /* The data file's path into path[CMD_PATH_MAX]; the folders above the default

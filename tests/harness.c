@@ -22,6 +22,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <limits.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -66,6 +67,29 @@ static struct {
 const char *harness_dir(void)
 {
     return run.dir;
+}
+
+/* "" = it isn't there. Looked for until it is found: then it stays found, also
+ * for cases that go to other folders. */
+static const char *find_ipclab(void)
+{
+    static char path[PATH_MAX];
+    const char *given = getenv("IPCLAB_BIN");
+
+    if (!path[0] && !realpath(given ? given : "build/ipclab", path))
+        path[0] = '\0';
+    return path;
+}
+
+const char *harness_ipclab(void)
+{
+    const char *path = find_ipclab();
+
+    if (!path[0]) {
+        fputs("no 'ipclab': build it first, or set IPCLAB_BIN\n", stderr);
+        exit(1);
+    }
+    return path;
 }
 
 /* One write: lines of several processes don't mix (pipe(7), PIPE_BUF). */
@@ -509,6 +533,7 @@ int harness_main(int argc, char **argv, const struct test_suite *suite)
 
     run.suite = suite;
     run.program = argv[0];
+    (void)find_ipclab();
     while ((opt = getopt(argc, argv, "lvk:x:")) != -1) {
         if (opt == 'l') {
             for (size_t i = 0; i < suite->count; i++)

@@ -40,6 +40,10 @@ int harness_main(int argc, char **argv, const struct test_suite *suite);
 /* The case's private folder (absolute path, empty at the start). */
 const char *harness_dir(void);
 
+/* The program `ipclab` that is tested, absolute: $IPCLAB_BIN, or build/ipclab.
+ * Exits with 1 and says so when it isn't there. */
+const char *harness_ipclab(void);
+
 /* Say that a case was skipped, and why; then return from it. */
 void harness_skip(const char *format, ...)
     __attribute__((format(printf, 1, 2)));

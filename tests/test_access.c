@@ -991,7 +991,7 @@ static int ipclab(const char *a, const char *b, const char *c, const char *d)
         if (!freopen("/dev/null", "w", stdout) ||
             !freopen("/dev/null", "w", stderr))
             _exit(126);
-        execl(ipclab_path(), "ipclab", a, b, c, d, NULL);
+        execl(harness_ipclab(), "ipclab", a, b, c, d, NULL);
         _exit(127);
     }
     REQUIRE(pid > 0 && waitpid(pid, &status, 0) == pid);

@@ -38,8 +38,6 @@
 #define T1 "2026-01-01T00:00Z"
 #define T2 "2026-01-01T01:00Z"
 
-static char binary[4096]; /* absolute */
-
 /* ---- running a command -------------------------------------------------- */
 
 static struct {
@@ -74,7 +72,7 @@ static pid_t start(char *const *argv, const char *input, int *out, int *err)
         dup2(o[1], 1);
         dup2(e[1], 2);
         close(in);
-        execv(binary, argv);
+        execv(harness_ipclab(), argv);
         _exit(127);
     }
     close(in);
@@ -637,7 +635,8 @@ static void test_pipe_waits(const void *arg)
     int fd;
 
     (void)arg;
-    snprintf(line, sizeof line, "'%s' -t pipe list >/dev/null 2>&1", binary);
+    snprintf(line, sizeof line, "'%s' -t pipe list >/dev/null 2>&1",
+             harness_ipclab());
     EXPECT_INT(0, run("-t", "pipe", "list", NULL));
     fd = open(path_of("data/ipclab/default.jsonl.lock", path),
               O_RDWR | O_CLOEXEC);
@@ -752,7 +751,7 @@ static void test_full_output(const void *arg)
         char line[5000];
         int status;
 
-        snprintf(line, sizeof line, "'%s' %s >/dev/full 2>&1", binary,
+        snprintf(line, sizeof line, "'%s' %s >/dev/full 2>&1", harness_ipclab(),
                  commands[i]);
         status = system(line);
         EXPECT(WIFEXITED(status));
@@ -1089,7 +1088,7 @@ static void test_check_names(const void *arg)
                     "ipclab repair ");
         hint = strstr(last.err, " repair ");
         REQUIRE(hint != NULL);
-        snprintf(line, sizeof line, "'%s'%s", binary, hint);
+        snprintf(line, sizeof line, "'%s'%s", harness_ipclab(), hint);
         line[strcspn(line, "\n")] = '\0';
         strncat(line, " >out 2>&1", sizeof line - strlen(line) - 1);
         EXPECT_INT(65, WEXITSTATUS(system(line)));
@@ -1795,12 +1794,7 @@ static const struct test_case cases[] = {
 int main(int argc, char **argv)
 {
     static const struct test_suite suite = {"cli", cases, LEN(cases), NULL};
-    const char *given = getenv("IPCLAB_BIN");
 
-    if (!realpath(given ? given : "build/ipclab", binary)) {
-        fprintf(stderr, "no '%s': build it first, or set IPCLAB_BIN\n",
-                given ? given : "build/ipclab");
-        return 1;
-    }
+    (void)harness_ipclab(); /* once, not by each case */
     return harness_main(argc, argv, &suite);
 }

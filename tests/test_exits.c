@@ -96,7 +96,7 @@ static void exec_program(const struct program *p)
 
     for (size_t i = 0; p->argv[i]; i++)
         argv[i + 1] = p->argv[i];
-    execv(ipclab_path(), (char *const *)argv);
+    execv(harness_ipclab(), (char *const *)argv);
     _exit(127);
 }
 

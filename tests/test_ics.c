@@ -1385,8 +1385,6 @@ static void test_other_rules(const void *arg)
 
 /* ---- the command line --------------------------------------------------- */
 
-static char binary[4096]; /* absolute */
-
 /* A shell line in the case's folder, where $L is the program: its exit code.
  * What it says goes to `out` and `err` there. */
 static int shell(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -1402,7 +1400,7 @@ static int shell(const char *format, ...)
     va_end(ap);
     snprintf(command, sizeof command,
              "cd '%s' && L='%s -t pipe --data d' && { %s; } >out 2>err",
-             harness_dir(), binary, line);
+             harness_dir(), harness_ipclab(), line);
     status = system(command);
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
@@ -1532,9 +1530,6 @@ static const struct test_case cases[] = {
 int main(int argc, char **argv)
 {
     static const struct test_suite suite = {"ics", cases, LEN(cases), NULL};
-    const char *path = getenv("IPCLAB_BIN");
 
-    if (!realpath(path ? path : "build/ipclab", binary))
-        binary[0] = '\0'; /* the cases that want it will fail */
     return harness_main(argc, argv, &suite);
 }

@@ -785,7 +785,7 @@ static pid_t start_poor(const struct transport *t, unsigned n,
         if (!freopen(out, "w", stdout) || !freopen(err, "w", stderr))
             _exit(126);
         soft_limit(0, RLIMIT_NOFILE, n);
-        execl(ipclab_path(), "ipclab", "-t", t->name, command,
+        execl(harness_ipclab(), "ipclab", "-t", t->name, command,
               ping ? "-c" : NULL, "3", NULL);
         _exit(127);
     }
@@ -836,7 +836,7 @@ static bool answers(const struct transport *t)
         if (!freopen("/dev/null", "w", stdout) ||
             !freopen("/dev/null", "w", stderr))
             _exit(126);
-        execl(ipclab_path(), "ipclab", "-t", t->name, "--timeout", "300",
+        execl(harness_ipclab(), "ipclab", "-t", t->name, "--timeout", "300",
               "ping", "-c", "3", NULL);
         _exit(127);
     }

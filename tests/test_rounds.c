@@ -319,13 +319,6 @@ struct round {
     int64_t killed;              /* when the one before was; 0 = it ended */
 };
 
-static const char *program(void)
-{
-    const char *bin = getenv("IPCLAB_BIN");
-
-    return bin != NULL ? bin : "build/ipclab";
-}
-
 /* The real one. Its first line says that it is ready. */
 static pid_t start_real(void)
 {
@@ -342,14 +335,15 @@ static pid_t start_real(void)
         if (dup2(out[1], 1) == 1 && dup2(null, 2) == 2) {
             close(out[0]);
             close(out[1]);
-            execl(program(), "ipclab", "serve", "--data", path, (char *)NULL);
+            execl(harness_ipclab(), "ipclab", "serve", "--data", path,
+                  (char *)NULL);
         }
         _exit(127);
     }
     close(out[1]);
     ssize_t n = read(out[0], line, sizeof line);
     harness_check(n > 6 && memcmp(line, "ready:", 6) == 0, true, __FILE__,
-                  __LINE__, "'%s serve' starts", program());
+                  __LINE__, "'%s serve' starts", harness_ipclab());
     close(out[0]);
     return pid;
 }

@@ -45,21 +45,22 @@
     "\"start\":\"2026-11-23T09:00:00Z\",\"end\":\"2026-11-23T10:00:00Z\""
 #define EVENT "{\"title\":\"IPC\"," MONDAY "}"
 
-static const char *binary(void)
-{
-    const char *given = getenv("IPCLAB_BIN");
-
-    return given ? given : "build/ipclab";
-}
+/* Of requests, as tell() takes them. */
+#define HOST "Host: 127.0.0.1:@\r\n"
+#define KEY  "Authorization: Bearer $\r\n"
+#define JSON "Content-Type: application/json\r\n"
+#define END  "\r\n"
+#define GET  "GET /api/events HTTP/1.1\r\n"
+#define POST "POST /api/events HTTP/1.1\r\n"
 
 /* Was the gateway built? It lies in web/ beside the binary. */
 static bool is_built(void)
 {
     char path[4096];
-    const char *slash = strrchr(binary(), '/');
+    const char *program = harness_ipclab();
 
     snprintf(path, sizeof path, "%.*s/web/gateway.so",
-             slash ? (int)(slash - binary()) : 1, slash ? binary() : ".");
+             (int)(strrchr(program, '/') - program), program);
     return access(path, R_OK) == 0;
 }
 
@@ -104,7 +105,7 @@ static struct program start(const char *const *argv)
     if (p.pid == 0) {
         dup2(out[1], 1);
         dup2(open_err(), 2);
-        execv(binary(), (char *const *)argv); /* which changes none */
+        execv(harness_ipclab(), (char *const *)argv); /* which changes none */
         _exit(127);
     }
     close(out[1]);
@@ -281,13 +282,11 @@ static void hear_all(int fd)
     hear_until(fd, "\n(no answer has this line)\n");
 }
 
-/* These very bytes on a connection of their own; @ stands for our port, $ for
- * the token. */
-static int say(const struct web *w, const char *bytes)
+/* These very bytes; @ stands for our port, $ for the token. */
+static void tell(const struct web *w, int fd, const char *bytes)
 {
     char text[65536];
     size_t n = 0;
-    int fd = dial(w), status;
 
     for (; *bytes; bytes++) {
         REQUIRE(n + 80 < sizeof text);
@@ -300,6 +299,14 @@ static int say(const struct web *w, const char *bytes)
     }
     text[n] = '\0';
     put(fd, text);
+}
+
+/* The same on a connection of their own. */
+static int say(const struct web *w, const char *bytes)
+{
+    int fd = dial(w), status;
+
+    tell(w, fd, bytes);
     status = hear(fd);
     close(fd);
     return status;
@@ -312,12 +319,9 @@ static int ask(const struct web *w, const char *method, const char *path,
     char text[32768], head[100] = "";
 
     if (body)
-        snprintf(head, sizeof head,
-                 "Content-Type: application/json\r\nContent-Length: %zu\r\n",
+        snprintf(head, sizeof head, JSON "Content-Length: %zu\r\n",
                  strlen(body));
-    snprintf(text, sizeof text,
-             "%s %s HTTP/1.1\r\nHost: 127.0.0.1:@\r\n"
-             "Authorization: Bearer $\r\n%s\r\n%s",
+    snprintf(text, sizeof text, "%s %s HTTP/1.1\r\n" HOST KEY "%s" END "%s",
              method, path, head, body ? body : "");
     return say(w, text);
 }
@@ -329,11 +333,9 @@ static void put_head(const struct web *w, int fd, const char *method,
     char head[512];
 
     snprintf(head, sizeof head,
-             "%s %s HTTP/1.1\r\nHost: 127.0.0.1:%u\r\n"
-             "Authorization: Bearer %s\r\nContent-Type: application/json\r\n"
-             "Content-Length: %zu\r\n\r\n",
-             method, path, w->port, w->token, len);
-    put(fd, head);
+             "%s %s HTTP/1.1\r\n" HOST KEY JSON "Content-Length: %zu\r\n" END,
+             method, path, len);
+    tell(w, fd, head);
 }
 
 /* The same, on a connection of its own: the caller's. */
@@ -454,12 +456,6 @@ static void expect_strict_json(void)
 
 /* ---- the door ----------------------------------------------------------- */
 
-#define HOST  "Host: 127.0.0.1:@\r\n"
-#define KEY   "Authorization: Bearer $\r\n"
-#define JSON  "Content-Type: application/json\r\n"
-#define END   "\r\n"
-#define GET   "GET /api/events HTTP/1.1\r\n"
-#define POST  "POST /api/events HTTP/1.1\r\n"
 #define ZEROS "0000000000000000"
 
 static const struct {
@@ -671,30 +667,21 @@ static void test_smuggling(const void *arg)
 static void test_pipelined(const void *arg)
 {
     struct web w = start_web();
-    char text[1024];
     int fd = dial(&w);
 
     (void)arg;
-    snprintf(text, sizeof text,
-             "GET /api/events/7 HTTP/1.1\r\nHost: 127.0.0.1:%u\r\n"
-             "Authorization: Bearer %s\r\n\r\n"
-             "GET /api/ping HTTP/1.1\r\nHost: 127.0.0.1:%u\r\n"
-             "Authorization: Bearer %s\r\nConnection: close\r\n\r\n",
-             w.port, w.token, w.port, w.token);
-    put(fd, text);
+    tell(&w, fd,
+         "GET /api/events/7 HTTP/1.1\r\n" HOST KEY END
+         "GET /api/ping HTTP/1.1\r\n" HOST KEY "Connection: close\r\n" END);
     hear_all(fd);
     EXPECT(has("404 Not Found"));
     EXPECT(has("\"journey\""));
     close(fd);
 
     fd = dial(&w);
-    snprintf(text, sizeof text,
-             "POST /api/events HTTP/1.1\r\nHost: 127.0.0.1:%u\r\n"
-             "Content-Type: application/json\r\nContent-Length: 500\r\n\r\n"
-             "GET /api/ping HTTP/1.1\r\nHost: 127.0.0.1:%u\r\n"
-             "Authorization: Bearer %s\r\n\r\n",
-             w.port, w.port, w.token);
-    put(fd, text);
+    tell(&w, fd,
+         POST HOST JSON "Content-Length: 500\r\n" END
+                        "GET /api/ping HTTP/1.1\r\n" HOST KEY END);
     hear_all(fd);
     EXPECT(has("401 Unauthorized"));
     EXPECT(!has("\"journey\""));
@@ -712,12 +699,10 @@ static void test_expect(const void *arg)
 
     (void)arg;
     snprintf(text, sizeof text,
-             "POST /api/events HTTP/1.1\r\nHost: 127.0.0.1:%u\r\n"
-             "Authorization: Bearer %s\r\nContent-Type: application/json\r\n"
-             "Expect: 100-continue\r\nConnection: close\r\n"
-             "Content-Length: %zu\r\n\r\n",
-             w.port, w.token, strlen(EVENT));
-    put(fd, text);
+             POST HOST KEY JSON "Expect: 100-continue\r\nConnection: close\r\n"
+                                "Content-Length: %zu\r\n" END,
+             strlen(EVENT));
+    tell(&w, fd, text);
     hear_until(fd, "\r\n\r\n");
     EXPECT(!strncmp(got.text, "HTTP/1.1 100", 12));
     put(fd, EVENT);
@@ -1218,14 +1203,9 @@ static void test_changes(const void *arg)
     struct web w = start_web();
     struct program other;
     int fd = dial(&w);
-    char text[512];
 
     (void)arg;
-    snprintf(text, sizeof text,
-             "GET /api/changes?rev=0&up=true HTTP/1.1\r\nHost: 127.0.0.1:%u\r\n"
-             "Authorization: Bearer %s\r\n\r\n",
-             w.port, w.token);
-    put(fd, text);
+    tell(&w, fd, "GET /api/changes?rev=0&up=true HTTP/1.1\r\n" HOST KEY END);
     other =
         start((const char *[]){"ipclab", "-t", "fifo", "add", "x",
                                "2026-11-23T09:00Z", "2026-11-23T10:00Z", NULL});
@@ -1623,18 +1603,14 @@ static int dial_narrow(const struct web *w)
 
 static int dial_for_much(const struct web *w)
 {
-    char *text = many_events(), head[256];
+    char *text = many_events();
     int fd;
 
     REQUIRE_INT(200, end(begin(w, "POST", "/api/import", text)));
     free(text);
     fd = dial_narrow(w);
-    snprintf(head, sizeof head,
-             "GET /api/export HTTP/1.1\r\nHost: 127.0.0.1:%u\r\n"
-             "Authorization: Bearer %s\r\n\r\n",
-             w->port, w->token);
     for (int i = 0; i < ANSWERS; i++)
-        put(fd, head);
+        tell(w, fd, "GET /api/export HTTP/1.1\r\n" HOST KEY END);
     return fd;
 }
 

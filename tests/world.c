@@ -467,7 +467,9 @@ int count_entries(const char *path)
 
 int count_descriptors(void)
 {
-    return count_entries("/proc/self/fd") - 1; /* the folder's own */
+    int n = count_entries("/proc/self/fd");
+
+    return n < 0 ? n : n - 1; /* the folder's own */
 }
 
 void soft_limit(pid_t pid, int resource, rlim_t n)
@@ -491,11 +493,4 @@ bool mount_own(const char *path, const char *size)
         return true;
     harness_skip("no right to mount a %s of its own", path);
     return false;
-}
-
-const char *ipclab_path(void)
-{
-    const char *given = getenv("IPCLAB_BIN");
-
-    return given ? given : "build/ipclab";
 }

@@ -165,7 +165,4 @@ void soft_limit(pid_t pid, int resource, rlim_t n);
  * for mount(8): "1m". False, with the case skipped: who runs it may not. */
 bool mount_own(const char *path, const char *size);
 
-/* The path of the program: $IPCLAB_BIN, or build/ipclab. */
-const char *ipclab_path(void);
-
 #endif

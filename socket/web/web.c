@@ -32,8 +32,8 @@ struct web {
     struct shelf shelf;
     struct door door;
     struct gateway *gateway;
-    pid_t server;                      /* that we forked; 0 = none */
-    char command[CMD_QUOTED_MAX + 64]; /* "ipclab -n NAME --data FILE" */
+    pid_t server;          /* that we forked; 0 = none */
+    char lab[CMD_LAB_MAX]; /* cmd_lab */
 };
 
 /* ---- ways to the store -------------------------------------------------- */
@@ -56,21 +56,6 @@ static void make_ways(struct web *w)
         way_init(&w->api.ways[w->api.count++], tp_all[--n], cli->instance,
                  cli->wait,
                  cli->timeout_ms < CALL_MS ? cli->timeout_ms : CALL_MS);
-}
-
-/* What the reader types before the name of a command, to mean this very lab. */
-static void make_command(struct web *w)
-{
-    const struct cli *cli = w->cli;
-    bool plain = !strcmp(cli->instance, "default");
-    char data[CMD_QUOTED_MAX] = "";
-
-    if (cli->data)
-        cmd_quoted(cli->data, data);
-    (void)snprintf(w->command, sizeof w->command, "ipclab%s%s%s%s",
-                   plain ? "" : " -n ", plain ? "" : cli->instance,
-                   cli->data ? " --data " : "", data);
-    w->api.command = w->command;
 }
 
 /* Is there a server? Then a way to it is open, over *t. 0, -ENOENT, or what's
@@ -194,7 +179,7 @@ static void note_death(struct web *w)
     cmd_error(0,
               "the server, pid %ld, has ended; the page waits for the next "
               "one: %s serve",
-              (long)w->server, w->command);
+              (long)w->server, w->lab);
     w->server = 0;
 }
 
@@ -248,7 +233,7 @@ int web_main(const struct cli *cli, const char *dir)
     sigaddset(&signals, SIGINT);
     sigaddset(&signals, SIGHUP);
     sigaddset(&signals, SIGCHLD);
-    make_command(&w);
+    w.api.command = cmd_lab(cli, w.lab);
     code = reach_store(&w);
     choose_way(&w);
     /* After the fork: the server has signals of its own. Before any thread:

@@ -2,15 +2,11 @@
  * clocks.mjs - midnight, and the two days a year that don't have 24 hours
  */
 import assert from 'node:assert/strict';
-import { event, put, test, titles, typeEvent, until } from './lab.mjs';
+import { box, event, put, test, titles, typeEvent, until } from './lab.mjs';
 
 /* Where it stands on its day, in hours by the clock. */
 async function hours(page, title, n = 0) {
-  /* Drawn anew in between, one of them is nowhere for a moment. */
-  const [e, c] = await until('it is drawn', async () => {
-    const boxes = [await event(page, title).nth(n).boundingBox(), await page.locator('.column').first().boundingBox()];
-    return boxes.every(Boolean) && boxes;
-  });
+  const e = await box(event(page, title).nth(n)), c = await box(page.locator('.column').first());
   const round = y => Math.round((y - c.y) / c.height * 24 * 4) / 4;
   return [round(e.y), round(e.y + e.height)];
 }
@@ -60,9 +56,9 @@ test('spring in Berlin: the hour that is skipped', async t => {
   assert.equal((await lab.api('GET', 'events')).events.find(e => e.title === 'Nowhere').start, '2026-03-29T01:00:00Z');
 
   /* Drawn where there is nothing: the next hour that there is. */
-  const c = await page.locator('.column').nth(6).boundingBox();
+  const c = await box(page.locator('.column').nth(6));
   await page.$eval('#grid', g => { g.scrollTop = 0; });
-  const top = (await page.locator('.column').nth(6).boundingBox()).y;
+  const top = (await box(page.locator('.column').nth(6))).y;
   await page.mouse.move(c.x + c.width - 4, top + c.height * 2 / 24 + 2);
   await page.mouse.down();
   await page.mouse.move(c.x + c.width - 4, top + c.height * 3 / 24, { steps: 3 });
@@ -105,8 +101,14 @@ test('midnight: an open page goes on to the next day', async t => {
   const today = () => page.textContent('h3.is-today');
 
   assert.equal(await today(), 'Wed 25');
+  /* The same week still: no screen reader says it again. */
+  await page.evaluate(() => {
+    window.said = 0;
+    new MutationObserver(l => { window.said += l.length; }).observe(document.querySelector('#range'), { childList: true });
+  });
   await page.clock.fastForward('15:00');
   await until('it is Thursday', async () => (await today()) === 'Thu 26');
+  assert.equal(await page.evaluate(() => window.said), 0);
 });
 
 test('old: a year of two digits is that year', async t => {
@@ -154,7 +156,7 @@ for (const [zone, day, utc] of [
     await until('the week', async () => await page.locator('.column').count() === 7);
     assert.equal((await lab.api('GET', 'events')).events[0].start, `${day}${utc}`);
     /* The line of now, and the week that holds this day: all days are there. */
-    const c = await page.locator('.column.is-today').boundingBox(), n = await page.locator('.now').boundingBox();
+    const c = await box(page.locator('.column.is-today')), n = await box(page.locator('.now'));
     assert.ok(Math.abs((n.y - c.y) / c.height * 24 - 9) < 0.1, 'now is elsewhere');
     const names = await page.$$eval('.column ol', l => l.map(o => o.getAttribute('aria-label')));
     assert.equal(new Set(names).size, 7);

@@ -2,7 +2,7 @@
  * events.mjs - making, changing and removing events, and all that goes wrong
  */
 import assert from 'node:assert/strict';
-import { addEvent, event, put, test, titles, toast, typeEvent, until } from './lab.mjs';
+import { addEvent, box, event, put, test, titles, toast, typeEvent, until } from './lab.mjs';
 
 const shown = async (page, title) => event(page, title).first().waitFor();
 const error = (page, field) => page.textContent(`#${field}-error`);
@@ -80,14 +80,14 @@ test('overlaps: side by side, marked, told in the form, and as wide as can be', 
   await event(page, 'E').waitFor();
 
   const boxes = {};
-  for (const n of 'ABCDE') boxes[n] = await event(page, n).boundingBox();
+  for (const n of 'ABCDE') boxes[n] = await box(event(page, n));
   for (const n of 'ABCDE')
     for (const m of 'ABCDE') {
       const a = boxes[n], b = boxes[m];
       if (n < m)
         assert.ok(a.x + a.width <= b.x || b.x + b.width <= a.x || a.y + a.height <= b.y + 1 || b.y + b.height <= a.y + 1, `${n} covers ${m}`);
     }
-  const column = await page.locator('.column').nth(2).boundingBox();
+  const column = await box(page.locator('.column').nth(2));
   assert.ok(boxes.E.width > column.width * 0.9, 'alone, and yet narrow');
   assert.ok(boxes.D.width > column.width * 0.5, 'two lanes were free for D');
   assert.equal(await event(page, 'E').getAttribute('class'), 'event');
@@ -196,8 +196,8 @@ test('once: an answer is lost, Save is pressed again, and it is one event', asyn
 test('mouse: drawn on the grid, upwards too, and a change of others waits', async t => {
   const lab = await t.lab();
   const page = await t.page(lab);
-  const friday = await page.locator('.column').nth(4).boundingBox();
-  const at = async h => (await page.locator('.column').nth(4).boundingBox()).y + friday.height * h / 24;
+  const friday = await box(page.locator('.column').nth(4));
+  const at = async h => (await box(page.locator('.column').nth(4))).y + friday.height * h / 24;
   const x = friday.x + friday.width / 2;
 
   await page.mouse.move(x, await at(10));
@@ -236,7 +236,7 @@ test('mouse: drawn on the grid, upwards too, and a change of others waits', asyn
 
 test('finger: a tap on a narrow screen makes an hour', async t => {
   const page = await t.page(await t.lab(), { viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true });
-  const c = await page.locator('.column').boundingBox();
+  const c = await box(page.locator('.column'));
 
   await page.touchscreen.tap(c.x + c.width / 2, c.y + c.height * 10.4 / 24);
   await page.waitForSelector('#form[open]');

@@ -296,3 +296,7 @@ export async function put(lab, title, start, end) {
 export const titles = page => page.$$eval('.event b', l => l.map(b => b.textContent));
 export const toast = page => page.textContent('#toast');
 export const event = (page, title) => page.locator('.event', { has: page.locator('b', { hasText: title }) });
+
+/* Where it stands on the screen. The grid is drawn anew whenever something has
+ * changed: what was found just before is nowhere then, and is looked for again. */
+export const box = locator => until(`${locator} is drawn`, () => locator.boundingBox());

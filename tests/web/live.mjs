@@ -2,7 +2,7 @@
  * live.mjs - changes of others, servers that go and come, and five ways there
  */
 import assert from 'node:assert/strict';
-import { addEvent, event, figure, put, test, titles, toast, typeEvent, until } from './lab.mjs';
+import { addEvent, event, figure, put, rest, test, titles, toast, typeEvent, until } from './lab.mjs';
 
 const DAY = ['2026-11-24T09:00:00Z', '2026-11-24T10:00:00Z'];
 const banner = page => page.$eval('#banner', b => (b.hidden ? '' : b.textContent));
@@ -24,6 +24,30 @@ test('live: a change over a fifo appears without a reload', async t => {
   await until('it has gone', async () => (await titles(page)).length === 0);
   /* Who was on the keyboard there still is. */
   assert.equal(await page.evaluate(() => document.activeElement.closest('h3')?.textContent), 'Wed 25');
+});
+
+test('live: a tab that nobody sees asks nothing, and is true when it is seen', async t => {
+  const lab = await t.lab();
+  const asked = [], over = [];
+  const page = await t.page(lab, { prepare: async p => {
+    p.on('request', r => asked.push(r.url()));
+    p.on('requestfailed', r => over.push(r.url()));
+  } });
+  const see = seen => page.evaluate(hidden => {
+    Object.defineProperty(document, 'hidden', { configurable: true, value: hidden });
+    dispatchEvent(new Event('visibilitychange'));
+  }, !seen);
+
+  await until('it waits for changes', () => asked.some(u => /changes/.test(u)));
+  await see(false);
+  await until('it has hung up', () => over.some(u => /changes/.test(u)));
+  asked.length = 0;
+  await put(lab, 'Meanwhile', ...DAY);
+  await rest(1000);
+  assert.deepEqual(asked, []);
+  assert.deepEqual(await titles(page), []);
+  await see(true);
+  await event(page, 'Meanwhile').waitFor();
 });
 
 test('live: two tabs show the same, also what both saved at once', async t => {
@@ -58,14 +82,19 @@ test('live: what others did just before our own change is seen, too', async t =>
   assert.deepEqual((await titles(page)).sort(), ['Ours', 'Theirs']);
 });
 
-test('store gone: the page says so, keeps what is typed, and goes on', async t => {
-  const lab = await t.lab();
+/* A page with one event, and another one being typed. */
+async function typing(t, lab) {
   await put(lab, 'Before', ...DAY);
   const page = await t.page(lab);
   await event(page, 'Before').waitFor();
-
   await page.click('#add');
   await typeEvent(page, 'Typed with care', '2026-11-25T09:00', '2026-11-25T10:00');
+  return page;
+}
+
+test('store gone: the page says so, keeps what is typed, and goes on', async t => {
+  const lab = await t.lab(), page = await typing(t, lab);
+
   await lab.kill(lab.store);
   await until('the page says so', async () => (await banner(page)).includes(`store can’t be reached (`));
   await until('and what to type', async () => (await banner(page)).includes(`ipclab -n ${lab.name} serve`));
@@ -124,13 +153,8 @@ test('store gone: Undo fails, is offered again, and works then', async t => {
 });
 
 test('gateway gone: the new link in the same tab, and nothing typed is lost', async t => {
-  const lab = await t.lab();
-  await put(lab, 'Before', ...DAY);
-  const page = await t.page(lab);
-  await event(page, 'Before').waitFor();
+  const lab = await t.lab(), page = await typing(t, lab);
 
-  await page.click('#add');
-  await typeEvent(page, 'Typed with care', '2026-11-25T09:00', '2026-11-25T10:00');
   await lab.stop();
   await until('the page says so', async () => /gateway doesn’t answer/.test(await banner(page)));
   await page.click('#save');

@@ -2,7 +2,7 @@
  * views.mjs - week and day, other weeks, search, languages, small, dark, paper
  */
 import assert from 'node:assert/strict';
-import { event, put, test, titles, until } from './lab.mjs';
+import { box, event, put, test, titles, until } from './lab.mjs';
 
 /* Versions of ICU differ in commas and in kinds of spaces. */
 const plain = text => text.replace(/[\s\u2009]*–[\s\u2009]*/g, ' – ').replaceAll(',', '');
@@ -32,11 +32,11 @@ test('week: from Monday, today marked, and other weeks', async t => {
   assert.deepEqual(days, ['Mon 23', 'Tue 24', 'Wed 25', 'Thu 26', 'Fri 27', 'Sat 28', 'Sun 29']);
   assert.equal(await page.textContent('h3.is-today'), 'Wed 25');
   assert.equal(await page.getAttribute('h3.is-today button', 'aria-current'), 'date');
-  const c = await page.locator('.column.is-today').boundingBox(), n = await page.locator('.now').boundingBox();
+  const c = await box(page.locator('.column.is-today')), n = await box(page.locator('.now'));
   assert.ok(Math.abs((n.y - c.y) / c.height * 24 - 10.33) < 0.1);
   /* The day's work is in sight, without scrolling. */
   assert.ok(await event(page, 'Physics').first().isVisible());
-  const g = await page.locator('#grid').boundingBox(), first = await event(page, 'Operating').first().boundingBox();
+  const g = await box(page.locator('#grid')), first = await box(event(page, 'Operating').first());
   assert.ok(first.y > g.y && first.y + first.height < g.y + g.height);
 
   await page.click('#after');
@@ -89,7 +89,7 @@ test('day: one column, by the button and by itself where it is narrow', async t 
   await t.shot(phone, 'narrow-week');
   await phone.click('#add');
   await t.shot(phone, 'narrow-dialog');
-  const d = await phone.locator('#form').boundingBox();
+  const d = await box(phone.locator('#form'));
   assert.ok(d.x >= 0 && d.x + d.width <= 360);
 });
 
@@ -101,13 +101,13 @@ test('zoom: at 200 % nothing is cut off', async t => {
 
   await event(page, 'Networks').waitFor();
   assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 640);
-  assert.ok((await page.locator('#grid').boundingBox()).width > 500);
+  assert.ok((await box(page.locator('#grid'))).width > 500);
   await t.shot(page, 'zoom');
   await page.click('#add');
   await page.locator('#save').scrollIntoViewIfNeeded();
   await t.shot(page, 'zoom-dialog');
   assert.ok(await page.isVisible('#save'));
-  const d = await page.locator('#form').boundingBox();
+  const d = await box(page.locator('#form'));
   assert.ok(d.y >= 0 && d.y + d.height <= 430, 'the dialog is higher than the window');
 });
 
@@ -175,7 +175,7 @@ test('paper: the whole week, and nothing but it', async t => {
   await page.setViewportSize({ width: 1046, height: 718 });
   for (const s of ['aside', '#add', '#before', '#views', '.now']) assert.equal(await page.locator(s).first().isVisible(), false, s);
   assert.equal(await event(page, 'Night watch').count(), 2);
-  const last = await page.locator('.days').boundingBox();
+  const last = await box(page.locator('.days'));
   await t.shot(page, 'paper', { fullPage: true });
   assert.ok(last.y + last.height <= 718, `one page is 718 high, the week ends at ${last.y + last.height}`);
   const pdf = await page.pdf({ preferCSSPageSize: true });

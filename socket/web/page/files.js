@@ -15,7 +15,7 @@ async function take(file, failed) {
     return `${text('imported')(r.imported, r.before)}\n${r.notes || ''}`;
   } catch (e) {
     /* Of these nobody knows how much came in. */
-    return /half|no-g|unr/.test(e.code) ? failed(e) : text('importFailed')(failed(e));
+    return ['half-imported', 'no-gateway', 'unreachable'].includes(e.code) ? failed(e) : text('importFailed')(failed(e));
   }
 }
 

@@ -2,7 +2,7 @@
  * grid.js - the timetable as columns of days
  *
  *   draw      days, hours and events, anew each time something has changed
- *   segments  an event over midnight becomes one piece a day
+ *   segment   an event over midnight becomes one piece a day
  *   pack      overlapping pieces side by side: each cluster of them gets as
  *             many lanes as stand at the same time; where the next lanes are
  *             free, a piece is as wide as they are, too
@@ -93,6 +93,7 @@ function drawable(column, day, create) {
   column.addEventListener('pointerdown', ev => {
     if (ev.target.closest('.event') || ev.button !== 0 || ev.pointerType === 'touch') return;
     const first = at(ev), draft = make('div', { className: 'draft' });
+    const over = new AbortController(), { signal } = over;
     let last = first;
     const show = () => {
       draft.style.top = `${Math.min(first, last) / MINUTES * 100}%`;
@@ -101,25 +102,21 @@ function drawable(column, day, create) {
     const move = m => { last = at(m); show(); };
     const done = m => {
       const from = Math.min(first, last), to = Math.max(first, last);
-      column.removeEventListener('pointermove', move);
-      column.removeEventListener('pointerup', done);
-      column.removeEventListener('pointercancel', done);
-      removeEventListener('keydown', escape);
+      over.abort();
       drawing = false;
       draft.remove();
       if (waiting) draw(...waiting);
       if (m.type !== 'pointerup') return;
       create(moment(day, from), moment(day, to > from ? to : from + 60));
     };
-    const escape = k => { if (k.key === 'Escape') done(k); };
     ev.preventDefault();
     drawing = true;
     column.append(draft);
     column.setPointerCapture(ev.pointerId);
-    column.addEventListener('pointermove', move);
-    column.addEventListener('pointerup', done);
-    column.addEventListener('pointercancel', done);
-    addEventListener('keydown', escape);
+    column.addEventListener('pointermove', move, { signal });
+    column.addEventListener('pointerup', done, { signal });
+    column.addEventListener('pointercancel', done, { signal });
+    addEventListener('keydown', k => { if (k.key === 'Escape') done(k); }, { signal });
   });
   column.addEventListener('click', ev => {
     if (ev.pointerType !== 'touch' || ev.target.closest('.event')) return;

@@ -3,7 +3,7 @@
  *
  * An element with data-text="key" shows that text, one with data-label="key"
  * has it as its name for screen readers. Texts are set as text, never as HTML.
- * Keys with a hyphen are the gateway's codes for what it refuses.
+ * The gateway's codes (../api.h) are keys, too.
  */
 const texts = {
   en: {

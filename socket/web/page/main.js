@@ -54,10 +54,9 @@ function failed(e) {
 /* ---- drawing ---- */
 
 function render() {
-  const d = days();
-  $('range').textContent = view() === 'day' ? fullDay(d[0]) : span(d[0], d[6]);
-  $('week').setAttribute('aria-pressed', view() === 'week');
-  $('day').setAttribute('aria-pressed', view() === 'day');
+  const d = days(), range = view() === 'day' ? fullDay(d[0]) : span(d[0], d[6]);
+  if ($('range').textContent !== range) $('range').textContent = range; /* it is read aloud */
+  for (const v of ['week', 'day']) $(v).setAttribute('aria-pressed', view() === v);
   draw(d, state.events.filter(e => d[0] < e.end && e.start < dayOf(d.at(-1), 1)),
     { open: form.openEvent, create: form.openNew, known: state.known === String(d) });
 }
