@@ -53,9 +53,16 @@ for (const colorScheme of ['light', 'dark'])
     await page.waitForSelector('#banner:not([hidden])');
     await t.shot(page, `gone-${colorScheme}`);
     await judge(page, 'store gone');
+    await page.click('#after');
+    await until('what isn’t known looks so', () => page.evaluate(() =>
+      document.getAnimations().length > 0 && document.getAnimations().every(a => a.playState === 'finished')));
+    await t.shot(page, `unknown-${colorScheme}`);
+    await judge(page, 'unknown week');
+    await page.click('#before');
     await page.click('#day');
     await page.setViewportSize({ width: 360, height: 740 });
     await until('one column', async () => await page.locator('.column').count() === 1);
+    assert.equal(await page.locator('.unknown').count(), 0, 'its week is known');
     await judge(page, 'narrow');
   });
 

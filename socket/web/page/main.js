@@ -15,11 +15,12 @@ import * as journey from './journey.js';
 import * as files from './files.js';
 
 const narrow = matchMedia('(max-width: 40rem)');
-const state = { day: dayOf(new Date()), view: null, rev: 0, up: true, events: [], known: '' };
+const state = { day: dayOf(new Date()), view: null, rev: 0, up: true, events: [] };
 
 const view = () => state.view || (narrow.matches ? 'day' : 'week');
 const days = () => view() === 'day' ? [state.day]
   : Array.from({ length: 7 }, (_, i) => dayOf(weekOf(state.day), i));
+const endOf = d => dayOf(d.at(-1), 1);
 
 /* ---- what the reader is told ---- */
 
@@ -57,8 +58,8 @@ function render() {
   const d = days(), range = view() === 'day' ? fullDay(d[0]) : span(d[0], d[6]);
   if ($('range').textContent !== range) $('range').textContent = range; /* it is read aloud */
   for (const v of ['week', 'day']) $(v).setAttribute('aria-pressed', view() === v);
-  draw(d, state.events.filter(e => d[0] < e.end && e.start < dayOf(d.at(-1), 1)),
-    { open: form.openEvent, create: form.openNew, known: state.known === String(d) });
+  draw(d, state.events.filter(e => d[0] < e.end && e.start < endOf(d)),
+    { open: form.openEvent, create: form.openNew, known: state.from <= d[0] && endOf(d) <= state.to });
 }
 
 /* True: it went well, or a later one is under way. */
@@ -66,11 +67,11 @@ let newest = 0;
 async function load(options) {
   const d = days(), mine = ++newest;
   try {
-    const r = await api.list(toApi(d[0]), toApi(dayOf(d.at(-1), 1)), options);
+    const r = await api.list(toApi(d[0]), toApi(endOf(d)), options);
     if (mine !== newest) return true;
     /* Asked before something that we have saved meanwhile. */
     if (r.rev < state.rev && !options?.again) return load({ ...options, again: true });
-    Object.assign(state, { events: r.events, known: String(d) });
+    Object.assign(state, { events: r.events, from: d[0], to: endOf(d) });
     state.rev = Math.max(state.rev, r.rev);
     if (state.up) banner();
     render();
