@@ -38,10 +38,6 @@ endif
 # have installed what they ask for.
 CJSON_CFLAGS = $(shell pkg-config --cflags libcjson 2>/dev/null)
 CJSON_LIBS   = $(shell pkg-config --libs libcjson 2>/dev/null || echo -lcjson)
-# Calendars with rules; without it the other calendars can be read.
-ICAL_CFLAGS  = $(shell pkg-config --exists libical 2>/dev/null && \
-                 echo -DHAVE_LIBICAL `pkg-config --cflags libical`)
-ICAL_LIBS    = $(if $(ICAL_CFLAGS),-lical)
 CUNIT_LIBS   = $(shell pkg-config --libs cunit 2>/dev/null || echo -lcunit)
 REVISION     = $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 
@@ -55,7 +51,7 @@ CHAPTERS = pipe/pipe fifo/fifo mqueue/mqueue mqueue/quota shm/shm socket/socket
 LIB = $(CHAPTERS) $(addprefix common/, transport rundir slots wait guard frame \
       cframe crc32 utf8 timestamp json schedule fileio journal_line journal_scan \
       journal_fresh journal_lock journal tokens store store_check wire server client)
-ICS = $(addprefix common/ics_, file library line none read rule value write zone)
+ICS = $(addprefix common/ics_, file line read rule value write zone)
 CLI = $(ICS) $(addprefix common/, ipclab cmd cmd_serve cmd_events cmd_check cmd_web \
       exchange localtime week demo)
 BENCH = $(addprefix bench/, ipcbench options plan sweep case measure lab bare \
@@ -99,8 +95,6 @@ all: $(BUILD)/ipclab $(BUILD)/ipcbench
 $(BUILD)/ipclab: $(call obj,$(CLI)) $(LIB_A)
 $(BUILD)/ipcbench: $(call obj,$(BENCH)) $(LIB_A)
 $(BUILD)/tests/test_ics: $(call obj,$(ICS) common/exchange common/localtime)
-$(call obj,common/ics_library common/ics_none tests/test_ics): DEFS = $(ICAL_CFLAGS)
-$(BUILD)/ipclab $(BUILD)/tests/test_ics $(BUILD)/tests/test_fuzz: LDLIBS += $(ICAL_LIBS)
 $(BUILD)/tests/test_week: $(call obj,common/week common/localtime)
 $(addprefix $(BUILD)/tests/, $(BENCH_TESTS)): \
     $(call obj,$(filter-out bench/ipcbench,$(BENCH)) tests/fakes)
@@ -209,7 +203,7 @@ $(revealed): DEFS = -DIPCLAB_REV='"$(REVISION)"' \
 $(revealed): $(BUILD)/revision
 
 # What everything was built with: other settings build everything anew.
-$(BUILD)/settings: remember = $(COMPILE) $(LINK) $(ICAL_CFLAGS)
+$(BUILD)/settings: remember = $(COMPILE) $(LINK)
 $(BUILD)/revision: remember = $(REVISION)
 $(BUILD)/settings $(BUILD)/revision: FORCE | $(filter clean deps%,$(MAKECMDGOALS))
 	$(Q)mkdir -p $(@D)
@@ -276,7 +270,6 @@ FUZZERS = $(addprefix $(BUILD)/fuzz/, $(TARGETS))
 fuzz_obj = $(addprefix $(BUILD)/fuzz/obj/, $(addsuffix .o, $(1)))
 FUZZ_WITH = $(LIB) $(ICS) common/exchange common/localtime tests/fuzz/folder \
             tests/fuzz/libfuzzer
-$(call fuzz_obj,common/ics_library common/ics_none): DEFS = $(ICAL_CFLAGS)
 FUZZ_SAN = address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 
 $(BUILD)/fuzz/%: private CC = clang
@@ -290,7 +283,7 @@ $(FUZZERS): private SANFLAGS = -fsanitize=fuzzer,$(FUZZ_SAN)
 $(FUZZERS): $(BUILD)/fuzz/%: $(BUILD)/fuzz/obj/tests/fuzz/fuzz_%.o \
             $(call fuzz_obj,$(FUZZ_WITH))
 	$(call say,LD,$@)
-	$(Q)$(LINK) -o $@ $^ $(CJSON_LIBS) $(ICAL_LIBS) -lrt -ldl -lm $(LDLIBS)
+	$(Q)$(LINK) -o $@ $^ $(CJSON_LIBS) -lrt -ldl -lm $(LDLIBS)
 
 -include $(patsubst %.o,%.d,$(call fuzz_obj,$(FUZZED) $(FUZZ_WITH)))
 
@@ -386,7 +379,7 @@ deps-peers:
 # npm with their checksums. What is there already is used; Node 18 is enough.
 absent = $$(command -v $(1) >/dev/null || echo $(2))
 deps-web: deps
-	$(Q)sh .ci/deps libmicrohttpd-dev libical-dev python3-icalendar \
+	$(Q)sh .ci/deps libmicrohttpd-dev python3-icalendar \
 	    $(if $(filter test-web,$(MAKECMDGOALS)),$(call absent,chromium,chromium) \
 	    $(call absent,node,nodejs) $(call absent,npm,npm))
 	$(if $(filter test-web,$(MAKECMDGOALS)),$(Q)mkdir -p $(BUILD)/web-tests && \

@@ -14,14 +14,12 @@
  *      ics_file.c    BEGIN and END; which lines are worth keeping
  *      ics_value.c   times, durations, titles
  *      ics_zone.c    time zones
- *      ics_rule.c    the dates of a rule by the week
- *      ics_library.c the dates of any other, by libical
- *      ics_none.c    instead of that, where libical isn't installed
+ *      ics_rule.c    the dates of a rule
  *      ics_read.c    the events
  *      ics_write.c   the way back
  *
- * libical is asked for nothing but dates. What else it could do was tried with
- * version 3.0.16; each file says what came of it.
+ * No library is used: what libical could do was tried with version 3.0.16, and
+ * each file says what came of it.
  *
  * What becomes of what:
  *   series       every occurrence is an event. A series without end is taken
@@ -65,8 +63,7 @@ bool ics_is(const char *text, size_t len);
  * what was left out or changed, a line for each kind.
  *   0; -EBADMSG: why[cap] is a sentence that names the line; then no event is
  *   handed out; -ENOMEM.
- * The caller frees *x (exchange_free), also after an error. One thread at a
- * time: libical keeps its error in a global.
+ * The caller frees *x (exchange_free), also after an error.
  */
 int ics_parse(struct exchange *x, const char *text, size_t len,
               const struct ics_opts *opts, char *why, size_t cap);

@@ -202,15 +202,20 @@ static bool collect(struct series *s, int64_t start, int64_t end)
     return t != NULL;
 }
 
-/* One whose clock shows `wall` at the start. */
-static bool collect_wall(struct series *s, int64_t wall)
+/* One that starts then, when its clock shows `wall`. */
+static bool collect_at(struct series *s, int64_t start, int64_t wall)
 {
     const struct vevent *v = s->v;
-    int64_t start = ics_moment(v->zone, wall), end = start;
+    int64_t end = start;
 
     if (v->days)
         end = ics_moment(v->zone, wall + v->days * ICS_DAY);
     return collect(s, start, end + v->seconds);
+}
+
+static bool collect_wall(struct series *s, int64_t wall)
+{
+    return collect_at(s, ics_moment(s->v->zone, wall), wall);
 }
 
 static bool take_date(int64_t wall, void *arg)
@@ -273,13 +278,18 @@ static const char *add_rdate(struct series *s, const struct ics_zone *zone,
 {
     struct ics_when when;
     const char *fault = ics_read_when(text, &when);
+    int64_t start;
 
     if (!fault && when.date != s->v->start.date)
         fault = "one of DTSTART and RDATE is a date, the other a time";
-    if (!fault)
-        collect_wall(s, when.date ? when.wall
-                                  : ics_wall(s->v->zone, moment(&when, zone)));
-    return fault;
+    if (fault)
+        return fault;
+    start = moment(&when, zone);
+    if (when.date)
+        collect_wall(s, when.wall);
+    else /* when clocks show a time twice, it may be the second */
+        collect_at(s, start, ics_wall(s->v->zone, start));
+    return NULL;
 }
 
 /* ---- series: gaps ------------------------------------------------------- */

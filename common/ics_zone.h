@@ -10,8 +10,8 @@
 
 #include "ics_file.h"
 
-/* All VTIMEZONEs of a file, into f->zones. Most need libical. The caller frees
- * (ics_zones_free), also after an error. */
+/* All VTIMEZONEs of a file, into f->zones. The caller frees (ics_zones_free),
+ * also after an error. */
 bool ics_zones_read(struct ics_file *f);
 void ics_zones_free(struct ics_file *f);
 
