@@ -21,7 +21,8 @@
  *
  * EVENT is {id, rev, title, start, end}; times are "2026-11-23T09:00:00Z", and
  * only that. POST and PUT may have a member "token", DELETE a parameter: 16 hex
- * digits, not all 0. Repeated with the same token a change is made once.
+ * digits, not all 0. Repeated with the same token a change is made once: a PUT
+ * also when it asks for something else then, so use a new token for that.
  *
  * What came over the store's transport carries its "journey": {transport, wait,
  * gateway, store, trips, sent, received, hops: [{hop, ns} ...]}. The hops, in

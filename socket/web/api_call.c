@@ -12,6 +12,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#define WHOLE_MAX    9007199254740991u /* 2^53 - 1, as json.h has it */
+#define WHOLE_DIGITS 16                /* of that */
+
 bool call_refuse(const struct call *c, enum refusal why, const char *field,
                  const char *sentence)
 {
@@ -23,6 +26,8 @@ bool call_refuse(const struct call *c, enum refusal why, const char *field,
 
 bool call_string(const struct call *c, const char *field, const char **text)
 {
+    if (!cJSON_IsObject(c->in))
+        return call_refuse(c, REPLY_NOT_AN_OBJECT, NULL, NULL);
     *text = json_string(c->in, field);
     return *text || call_refuse(c, REPLY_MISSING, field, NULL);
 }
@@ -45,7 +50,8 @@ bool call_token(const struct call *c, uint64_t *token)
     if (!o && !text)
         return true;
     *token = 0;
-    if (text && strlen(text) == 16 && strspn(text, "0123456789abcdef") == 16)
+    if (text && strlen(text) == 16 &&
+        strspn(text, "0123456789abcdefABCDEF") == 16)
         *token = strtoull(text, NULL, 16);
     return *token != 0 || call_refuse(c, REPLY_BAD_TOKEN, "token", NULL);
 }
@@ -59,16 +65,15 @@ bool call_query_number(const struct call *c, const char *name, uint64_t usual,
                        uint64_t *v)
 {
     const char *text = call_query(c, name);
+    size_t len = text ? strlen(text) : 0;
 
     *v = usual;
     if (!text)
         return true;
-    /* 15 digits: what a number of JSON holds exactly. */
-    if (!*text || strlen(text) > 15 ||
-        strspn(text, "0123456789") != strlen(text))
-        return call_refuse(c, REPLY_BAD_NUMBER, name, NULL);
-    *v = strtoull(text, NULL, 10);
-    return true;
+    *v = UINT64_MAX;
+    if (len > 0 && len <= WHOLE_DIGITS && strspn(text, "0123456789") == len)
+        *v = strtoull(text, NULL, 10);
+    return *v <= WHOLE_MAX || call_refuse(c, REPLY_BAD_NUMBER, name, NULL);
 }
 
 bool call_query_time(const struct call *c, const char *name, int64_t usual,

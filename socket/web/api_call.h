@@ -32,7 +32,7 @@ bool call_refuse(const struct call *c, enum refusal why, const char *field,
 
 /* ---- arguments: true; or false, and the refusal is the answer ----------- */
 
-/* The member `field` of the body, which must be a string; the tree's. */
+/* The member `field`, a string, of the body, an object; the tree's. */
 bool call_string(const struct call *c, const char *field, const char **text);
 
 /* The same, as seconds of UTC. */

@@ -99,8 +99,6 @@ static bool take_event(const struct call *c, struct event *ev)
 {
     const char *fault;
 
-    if (!cJSON_IsObject(c->in))
-        return call_refuse(c, REPLY_NOT_AN_OBJECT, NULL, NULL);
     if (!call_string(c, "title", &ev->title) ||
         !call_time(c, "start", &ev->start) || !call_time(c, "end", &ev->end))
         return false;

@@ -54,8 +54,8 @@ static void fail_import(const struct call *c, const struct import *im,
         return;
     }
     (void)snprintf(sentence, sizeof sentence,
-                   "%zu of %zu events are in: import the file again, and the "
-                   "rest comes in (%s)",
+                   "%zu of %zu events are in; the next one: %s; import the "
+                   "file again, and the rest comes in",
                    im->done, im->x->count, c->refusal);
     call_refuse(c, REPLY_HALF_IMPORTED, "file", sentence);
 }
@@ -84,17 +84,12 @@ static void answer_import(struct call *c, const struct exchange *x)
 static int understand(const struct call *c, struct exchange *x,
                       char why[WAY_WHY_MAX])
 {
-    static pthread_mutex_t calendar = PTHREAD_MUTEX_INITIALIZER; /* ics.h */
     struct ics_opts opts = {
         .now = time(NULL), .from = EVENT_TIME_MIN, .to = EVENT_TIME_MAX};
-    int err;
 
     if (!ics_is(c->rq->body, c->rq->len))
         return exchange_parse(x, c->rq->body, c->rq->len, why, WAY_WHY_MAX);
-    (void)pthread_mutex_lock(&calendar); /* fails on misuse only */
-    err = ics_parse(x, c->rq->body, c->rq->len, &opts, why, WAY_WHY_MAX);
-    (void)pthread_mutex_unlock(&calendar);
-    return err;
+    return ics_parse(x, c->rq->body, c->rq->len, &opts, why, WAY_WHY_MAX);
 }
 
 void import_file(struct call *c)

@@ -2,7 +2,9 @@
  * door.c - see door.h
  *
  * The library is easy-going: it takes two Hosts, a Content-Length beside a
- * Transfer-Encoding, and targets that are whole URLs. We take none of them.
+ * Transfer-Encoding, and targets that are whole URLs. It stops at a NUL, and at
+ * a line like ": x"; a folded line it adds to the header's *name*, and so loses
+ * a Content-Length. We take none of them.
  *
  * It needs _DEFAULT_SOURCE for getrandom.
  */
@@ -55,14 +57,40 @@ const char *door_query(const struct door_pairs *query, const char *name)
 
 /* ---- the first look ----------------------------------------------------- */
 
-static bool is_path(const char *path)
+static bool has_control(const char *text)
 {
-    if (path[0] != '/')
-        return false;
-    for (; *path; path++)
-        if ((unsigned char)*path < ' ' || *path == 0x7f)
+    for (; *text; text++)
+        if ((unsigned char)*text < ' ' || *text == 0x7f)
+            return true;
+    return false;
+}
+
+/* What a header's name is made of (RFC 9110, 5.6.2). */
+static bool is_token(const char *name)
+{
+    static const char marks[] = "!#$%&'*+-.^_`|~0123456789"
+                                "abcdefghijklmnopqrstuvwxyz"
+                                "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+
+    return *name && name[strspn(name, marks)] == '\0';
+}
+
+/* Every line as browsers write it, "Name: value", or "Name:" without one; and
+ * all bytes of the head are in what we know of it: nothing was skipped. */
+static bool is_plain(const struct door_request *rq)
+{
+    static const char end[] = " HTTP/1.1\r\n\r\n"; /* or 1.0 */
+    size_t size = strlen(rq->method) + 1 + rq->target + sizeof end - 1;
+
+    for (size_t i = 0; i < rq->headers.count; i++) {
+        const char *name = rq->headers.at[i].name;
+        const char *value = rq->headers.at[i].value;
+
+        if (!is_token(name) || !value || has_control(value))
             return false;
-    return true;
+        size += strlen(name) + 1 + (*value != '\0') + strlen(value) + 2;
+    }
+    return size == rq->size;
 }
 
 /* What must not be there twice: two readers of the same request, one of which
@@ -137,8 +165,10 @@ enum refusal door_look(const struct door *d, const struct door_request *rq)
     const char *host = door_header(rq, "Host");
     const char *length = door_header(rq, "Content-Length");
 
-    if (!is_path(rq->path))
+    if (rq->path[0] != '/' || has_control(rq->path))
         return REPLY_BAD_TARGET;
+    if (!is_plain(rq))
+        return REPLY_BAD_HEAD;
     if (repeats_header(&rq->headers))
         return REPLY_REPEATED_HEADER;
     if (repeats_parameter(&rq->query))

@@ -6,6 +6,7 @@
  * order, and the first that fails answers (the words are its `code`):
  *
  *   400  bad-target         not a path, or a control character or NUL in it
+ *        bad-head           a line that others may read in another way
  *        repeated-header    there twice, but must be there once
  *        repeated-parameter the same behind '?'
  *        transfer-encoding  bodies come with a Content-Length
@@ -47,10 +48,12 @@ struct door_pairs {
     size_t count;
 };
 
-/* A request's head, as it came; its path is decoded. */
+/* A request's head; its path and its parameters are decoded. */
 struct door_request {
     const char *method, *path;
     struct door_pairs headers, query;
+    size_t target; /* bytes of it, as it came */
+    size_t size;   /* bytes of the whole head, with its empty line */
 };
 
 struct door {

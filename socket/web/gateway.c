@@ -27,9 +27,10 @@
 #define HEAD_MEMORY 32768 /* bytes: line and headers; more is 431 */
 #define IDLE_S      30    /* between two requests of a connection */
 
-/* A request that was let in, from its head to its answer. */
+/* A request, from its first line to its answer. */
 struct visit {
-    uint64_t begun; /* CLOCK_MONOTONIC, ns */
+    size_t target;  /* bytes of it, as it came */
+    uint64_t begun; /* when it was let in, CLOCK_MONOTONIC ns; 0 = not yet */
     char *body;     /* room for `cap` bytes */
     size_t len, cap;
 };
@@ -185,27 +186,34 @@ static void visit_free(struct visit *v)
     free(v);
 }
 
-static struct visit *visit_new(size_t cap)
+/* Let it in, with so long a body. False without memory. */
+static bool visit_begin(struct visit *v, size_t cap)
 {
-    struct visit *v = calloc(1, sizeof *v);
-
-    if (!v)
-        return NULL;
     v->begun = (uint64_t)clock_now_ns();
     v->cap = cap;
     v->body = malloc(cap + 1); /* of 0 bytes it may give NULL */
-    if (v->body)
-        return v;
-    visit_free(v);
-    return NULL;
+    return v->body != NULL;
+}
+
+/* Bytes of the head, with its empty line. */
+static size_t head_size(struct MHD_Connection *c)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(c, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+
+    return info ? info->header_size : 0;
 }
 
 /* The head is there: refused, or let in. */
 static enum MHD_Result enter(struct gateway *g, struct MHD_Connection *c,
-                             const char *path, const char *method, void **state)
+                             const char *path, const char *method,
+                             struct visit *v)
 {
     struct pairs headers, query;
-    struct door_request rq = {.method = method, .path = path};
+    struct door_request rq = {.method = method,
+                              .path = path,
+                              .target = v->target,
+                              .size = head_size(c)};
     const struct door_path *takes;
     enum refusal why;
 
@@ -220,8 +228,8 @@ static enum MHD_Result enter(struct gateway *g, struct MHD_Connection *c,
         why = door_enter(g->o.door, &rq, takes);
     if (why != REPLY_OK)
         return refuse(c, why, takes);
-    *state = visit_new(door_length(&rq));
-    return *state ? MHD_YES : MHD_NO; /* no memory: closes the connection */
+    /* No memory: closes the connection. */
+    return visit_begin(v, door_length(&rq)) ? MHD_YES : MHD_NO;
 }
 
 static int fd_of(struct MHD_Connection *c)
@@ -273,7 +281,9 @@ static enum MHD_Result answer(void *arg, struct MHD_Connection *c,
 
     (void)version;
     if (!v)
-        return enter(g, c, path, method, state);
+        return MHD_NO; /* begins() had no memory */
+    if (!v->begun)
+        return enter(g, c, path, method, v);
     if (*len > 0) {
         if (*len > v->cap - v->len)
             return MHD_NO; /* more than was announced */
@@ -299,14 +309,17 @@ static void completed(void *arg, struct MHD_Connection *c, void **state,
     guest_has(&g->guests, guest_of(c), IDLE_S * 1000); /* the next one */
 }
 
-/* A request's first line is there: the rest has as long as a whole one. */
+/* A request's first line is there: the rest has as long as a whole one. Gives
+ * answer()'s state. */
 static void *begins(void *arg, const char *target, struct MHD_Connection *c)
 {
     struct gateway *g = arg;
+    struct visit *v = calloc(1, sizeof *v);
 
-    (void)target;
     guest_has(&g->guests, guest_of(c), GATEWAY_PATIENCE_MS);
-    return NULL; /* answer()'s state, as it is without us */
+    if (v)
+        v->target = strlen(target);
+    return v;
 }
 
 /* An encoded NUL would cut the path short before anybody could see it: it

@@ -35,9 +35,10 @@ struct gateway_opts {
 /* Make threads and answer from now on. 0 or -errno: then nothing is left. */
 int gateway_start(struct gateway **out, const struct gateway_opts *opts);
 
-/* Finish what is being answered, and end all threads; takes NULL. The api's
- * watch must have been stopped: who waits for a change would keep us
- * waiting. */
+/* End all connections and threads; takes NULL. What the store was asked is
+ * waited for, but its answer goes nowhere: whoever asks again, with the same
+ * token, learns what became of it. The api's watch must have been stopped: who
+ * waits for a change would keep us waiting. */
 void gateway_stop(struct gateway *g);
 
 /* A socket that listens on 127.0.0.1; *port 0 = any free one, which it becomes.

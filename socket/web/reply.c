@@ -13,6 +13,8 @@ static const struct {
     const char *code, *sentence;
 } refusals[] = {
     [REPLY_BAD_TARGET] = {400, "bad-target", "the target isn't a path"},
+    [REPLY_BAD_HEAD] = {400, "bad-head",
+                        "a line of the head isn't plain: 'Name: value'"},
     [REPLY_REPEATED_HEADER] = {400, "repeated-header",
                                "a header is there twice"},
     [REPLY_REPEATED_PARAMETER] = {400, "repeated-parameter",
@@ -39,7 +41,9 @@ static const struct {
     [REPLY_BAD_JSON] = {400, "bad-json", "the body isn't JSON"},
     [REPLY_NOT_AN_OBJECT] = {400, "not-an-object", "not a JSON object"},
     [REPLY_MISSING] = {400, "missing", "it is missing, or not a string"},
-    [REPLY_BAD_NUMBER] = {400, "bad-number", "it is missing, or not a number"},
+    [REPLY_BAD_NUMBER] =
+        {400, "bad-number",
+         "it is missing, or not a whole number from 0 to 2^53 - 1"},
     [REPLY_BAD_TIME] =
         {400, "bad-time",
          "not a time like 2026-11-23T09:00:00Z, or no such date"},
@@ -49,7 +53,8 @@ static const struct {
     [REPLY_LONG_TITLE] = {400, "long-title",
                           "the title is longer than 255 bytes"},
     [REPLY_BAD_TITLE] = {400, "bad-title", "such a title can't be stored"},
-    [REPLY_BAD_TOKEN] = {400, "bad-token", "not 16 hexadecimal digits"},
+    [REPLY_BAD_TOKEN] = {400, "bad-token",
+                         "not 16 hexadecimal digits, or all of them 0"},
     [REPLY_BAD_FLAG] = {400, "bad-flag", "it is true or false"},
     [REPLY_BAD_FORMAT] = {400, "bad-format", "it is json or ics"},
     [REPLY_NO_SUCH_TRANSPORT] = {400, "no-such-transport",

@@ -27,6 +27,7 @@ enum refusal {
 
     /* door.h, gateway.c */
     REPLY_BAD_TARGET,
+    REPLY_BAD_HEAD,
     REPLY_REPEATED_HEADER,
     REPLY_REPEATED_PARAMETER,
     REPLY_TRANSFER_ENCODING,

@@ -23,7 +23,7 @@
 #include <pthread.h>
 
 #define WAYS_MAX    8
-#define WAY_SAMPLES 1024 /* round trips kept, the newest */
+#define WAY_SAMPLES 1024 /* round trips of reads kept, the newest */
 #define WAY_WHY_MAX 400
 
 struct way {
@@ -43,7 +43,8 @@ struct way {
     uint64_t unanswered;    /* calls made so far that got no answer in time */
     char why[WAY_WHY_MAX];  /* why it can't be used now; "" = it can */
     uint32_t ns[WAY_SAMPLES];
-    uint64_t count; /* round trips so far; the last is ns[(count - 1) % ...] */
+    uint64_t count; /* of those that changed nothing, so far; the last is
+                       ns[(count - 1) % WAY_SAMPLES] */
 };
 
 /* What one request has done at the store. All zero is a start; times are
@@ -89,8 +90,8 @@ typedef int way_request(struct client *c, void *arg);
 int way_ask(struct way *w, way_request *ask, void *arg, struct journey *j,
             char refusal[WAY_WHY_MAX]);
 
-/* The newest `n` samples at most, oldest first, into ns[]; how many; *count of
- * all so far. */
+/* How long round trips over this way took that changed nothing: the newest `n`
+ * at most, oldest first, into ns[]; how many; *count of all so far. */
 size_t way_samples(struct way *w, uint32_t *ns, size_t n, uint64_t *count);
 
 /* Why it can't be used, as it was when somebody last tried; "" = it can. */

@@ -105,21 +105,24 @@ static int fork_server(struct web *w)
 
 static int reach_store(struct web *w)
 {
+    static const char why[] = "the server was there before this gateway, and a "
+                              "pipe comes only by fork";
     const struct transport *t = NULL;
     struct way *way;
-    int err, code;
+    int err;
 
     make_ways(w);
     err = join(w, &t);
     if (err == -ENOENT)
         return fork_server(w);
-    code = err < 0 ? cmd_fail(err, NULL, "cannot open '%s'", w->cli->instance)
-                   : cmd_check_data(w->cli, t);
+    if (err < 0)
+        return cmd_fail(err, NULL, "cannot open '%s'", w->cli->instance);
     way = unnamed_way(w);
+    if (way && way->t == w->cli->transport)
+        return cmd_error(CMD_USAGE, "%s", why);
     if (way)
-        way_refuse(way, "the server was there before this gateway, and a pipe "
-                        "comes only by fork");
-    return code;
+        way_refuse(way, why);
+    return cmd_check_data(w->cli, t);
 }
 
 /* Which one carries the requests, at first. */
@@ -183,6 +186,21 @@ static void note_death(struct web *w)
     w->server = 0;
 }
 
+/* What we wait for. Not what whoever started us ignores, for us as well:
+ * nohup(1), or a shell for what runs in the background. */
+static void choose_signals(sigset_t *signals)
+{
+    static const int ends[] = {SIGTERM, SIGINT, SIGHUP};
+    struct sigaction before;
+
+    sigemptyset(signals);
+    sigaddset(signals, SIGCHLD);
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+        if (sigaction(ends[i], NULL, &before) == 0 &&
+            before.sa_handler != SIG_IGN)
+            sigaddset(signals, ends[i]);
+}
+
 static void wait_for_end(struct web *w, const sigset_t *signals)
 {
     int sig;
@@ -228,11 +246,7 @@ int web_main(const struct cli *cli, const char *dir)
     sigset_t signals;
     int code;
 
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGINT);
-    sigaddset(&signals, SIGHUP);
-    sigaddset(&signals, SIGCHLD);
+    choose_signals(&signals);
     w.api.command = cmd_lab(cli, w.lab);
     code = reach_store(&w);
     choose_way(&w);

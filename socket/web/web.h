@@ -7,7 +7,8 @@
 #include "cmd.h"
 
 /* Serve the page, whose files are in the folder `dir`, until SIGTERM, SIGINT or
- * SIGHUP. The exit code; it has said why if it isn't 0. */
+ * SIGHUP, as far as they aren't ignored when it is called. The exit code; it
+ * has said why if it isn't 0. */
 int web_main(const struct cli *cli, const char *dir);
 
 #endif
