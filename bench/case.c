@@ -35,7 +35,7 @@
 #define SAMPLES_PER_S 10000000 /* what is faster than 100 ns ends early */
 #define GRACE_S       6        /* what a run may last beyond its length */
 #define ASK_MS        20       /* between two SIGTERMs to a server */
-#define ASK_TIMES     50       /* then it is killed */
+#define ASK_TIMES     250      /* then it is killed, and its names stay */
 #define LATE_MS       500      /* after Ctrl-C, before clients are killed */
 
 struct bench {

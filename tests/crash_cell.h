@@ -26,7 +26,7 @@
 #include <sys/types.h>
 
 #define SLOTS      3     /* of each server: neighbour, asker, and one more */
-#define CALL_MS    4000  /* a client's deadline: far beyond what is promised */
+#define CALL_MS    20000 /* a client's deadline: far beyond what is promised */
 #define EVENTS_MAX 20000 /* of one role */
 
 /* What the table shows of a cell. */

@@ -14,6 +14,8 @@
 #define _GNU_SOURCE
 #include "harness.h"
 
+#include "rundir.h"
+
 #include <CUnit/CUnit.h>
 #include <CUnit/TestDB.h>
 #include <CUnit/TestRun.h>
@@ -38,7 +40,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define TEXT_MAX 4000 /* bytes of failure text kept for one case */
+#define TEXT_MAX     4000 /* bytes of failure text kept for one case */
+#define CASE_SECONDS 60   /* ends what hangs; a busy machine isn't that */
 
 /* What the processes of a case count together (a shared page). */
 struct shared {
@@ -260,6 +263,17 @@ static unsigned slowness(void)
     return times >= 1 && times <= 100 ? (unsigned)times : 1;
 }
 
+/* The handler is the runner's. And what the runner ignores on its caller's
+ * wish (nohup; SIGINT, when a script starts it with &) would be ignored by
+ * every program that a case starts, and tells to end. */
+static void take_signals_back(void)
+{
+    struct sigaction usual = {.sa_handler = SIG_DFL};
+
+    for (size_t i = 0; i < sizeof end_signals / sizeof *end_signals; i++)
+        sigaction(end_signals[i], &usual, NULL);
+}
+
 static void case_process(const struct test_case *c)
 {
     char path[128];
@@ -267,9 +281,9 @@ static void case_process(const struct test_case *c)
     int descriptors;
 
     setpgid(0, 0);
-    end_on_signals(SIG_DFL); /* the handler is the runner's */
+    take_signals_back();
     sigaction(SIGPIPE, &ignore, NULL);
-    alarm((c->seconds ? c->seconds : 20) * slowness());
+    alarm((c->seconds ? c->seconds : CASE_SECONDS) * slowness());
     snprintf(path, sizeof path, "%s/run", run.dir);
     mkdir(path, 0700);
     setenv("XDG_RUNTIME_DIR", path, 1);
@@ -285,22 +299,40 @@ static void case_process(const struct test_case *c)
     _exit(0);
 }
 
+/* A segment lies outside the case's folder, but is named after it. */
+static void remove_segments(void)
+{
+    char prefix[RUNDIR_OBJECT_MAX];
+    struct tp_opts opts = {0};
+    int dir = rundir_open(&opts, false);
+    DIR *d = opendir("/dev/shm");
+
+    if (dir >= 0)
+        rundir_object(prefix, dir, "");
+    for (struct dirent *e; dir >= 0 && d && (e = readdir(d));)
+        if (!strncmp(e->d_name, prefix + 1, strlen(prefix + 1))) /* no slash */
+            unlinkat(dirfd(d), e->d_name, 0);
+    if (d)
+        closedir(d);
+    if (dir >= 0)
+        close(dir);
+}
+
 /* A case that ended too early may have left names. Failures were reported
  * already; this cleans up, for the next case's sake. */
 static void clean_after(const struct test_case *c)
 {
-    pid_t pid;
+    pid_t pid = fork();
 
-    if (!run.suite->leftovers)
-        return;
-    pid = fork();
     if (pid == 0) {
         char path[128];
 
         snprintf(path, sizeof path, "%s/run", run.dir);
         setenv("XDG_RUNTIME_DIR", path, 1);
         run.failures = -1;
-        run.suite->leftovers(c);
+        if (run.suite->leftovers)
+            run.suite->leftovers(c);
+        remove_segments();
         _exit(0);
     }
     waitpid(pid, NULL, 0);

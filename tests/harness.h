@@ -19,7 +19,7 @@ struct test_case {
     const char *name; /* unique; "pipe/block/echo-random" */
     void (*run)(const void *arg);
     const void *arg;
-    unsigned seconds; /* deadline; 0 = 20 */
+    unsigned seconds; /* deadline; 0 = 60 */
 };
 
 struct test_suite {

@@ -87,7 +87,7 @@ static size_t add_cases(size_t n, const struct step *s, size_t transport,
         cases[n] = (struct test_case){.name = names[n],
                                       .run = run,
                                       .arg = &cells[n],
-                                      .seconds = run == crash_cell ? 40 : 400};
+                                      .seconds = run == crash_cell ? 120 : 400};
     }
     return n;
 }

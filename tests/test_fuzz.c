@@ -35,7 +35,7 @@
 #define FILES      256   /* of one target at most */
 #define INPUT_MAX  16384 /* bytes of one input at most */
 #define FUZZ_SEED  1
-#define CASE_LIMIT 120 /* seconds; FUZZ_TIMES multiplies it */
+#define CASE_LIMIT 400 /* seconds; FUZZ_TIMES multiplies it */
 
 typedef int fuzz_target(const uint8_t *data, size_t size);
 

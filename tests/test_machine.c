@@ -622,9 +622,8 @@ static void wait_for(pid_t pid)
 
 /* What we compute is ours, and so is what a child did that we waited for:
  * whatever `others` is, there isn't more of the CPU left for it. */
-static void own_work(const void *arg)
+static bool own_is_ours(bool in_child)
 {
-    const bool in_child = *(const bool *)arg;
     struct machine m;
     double start = look_on_one(&m), own = seconds(CLOCK_PROCESS_CPUTIME_ID);
     struct rusage u;
@@ -644,12 +643,15 @@ static void own_work(const void *arg)
     machine_after(&m);
     own /= seconds(CLOCK_MONOTONIC) - start;
     if (no_proc_stat(&m))
-        return;
-    harness_check(m.others <= 1 - own + SLACK, false, __FILE__, __LINE__,
-                  "others had %.2f of a CPU of which %.2f was ours", m.others,
-                  own);
+        return true;
+    if (m.others > 1 - own + SLACK) {
+        printf("  others had %.2f of a CPU of which %.2f was ours\n", m.others,
+               own);
+        return false;
+    }
     if (own < 0.5 + SLACK)
         harness_skip("this CPU is too busy to tell");
+    return true;
 }
 
 static pid_t start_burner(clockid_t *clock)
@@ -666,31 +668,54 @@ static pid_t start_burner(clockid_t *clock)
 
 /* A process that we haven't waited for is in nobody's account: to us it looks
  * like another program. Once it has ended it is a child like others. */
-static void others_work(const void *arg)
+static bool others_are_others(bool unused)
 {
     const struct timespec nap = {.tv_nsec = (long)(BURN_S * 1e9)};
     struct machine m;
     double start = look_on_one(&m), burnt;
     clockid_t clock;
     pid_t pid = start_burner(&clock);
+    bool ok;
 
-    (void)arg;
+    (void)unused;
     EXPECT_INT(0, nanosleep(&nap, NULL));
     burnt = seconds(clock) / (seconds(CLOCK_MONOTONIC) - start);
     machine_after(&m);
     /* What is stolen meanwhile some kernels book on the process as well. */
-    harness_check(isnan(m.others) || m.others + m.stolen >= burnt - SLACK,
-                  false, __FILE__, __LINE__,
-                  "a process burnt %.2f, others had %.2f, stolen %.2f", burnt,
-                  m.others, m.stolen);
+    ok = isnan(m.others) || m.others + m.stolen >= burnt - SLACK;
+    if (!ok)
+        printf("  a process burnt %.2f, others had %.2f, stolen %.2f\n", burnt,
+               m.others, m.stolen);
     EXPECT_INT(0, kill(pid, SIGKILL));
     wait_for(pid);
     machine_after(&m);
-    harness_check(isnan(m.others) || m.others <= 1 - burnt + SLACK, false,
-                  __FILE__, __LINE__,
-                  "a child burnt %.2f, and others had %.2f as well", burnt,
-                  m.others);
-    (void)no_proc_stat(&m);
+    if (no_proc_stat(&m) || m.others <= 1 - burnt + SLACK)
+        return ok;
+    printf("  a child burnt %.2f, and others had %.2f as well\n", burnt,
+           m.others);
+    return false;
+}
+
+/* The kernel may count by looking who has the CPU at each tick: where many want
+ * it, that is a guess. A good one is enough. */
+static void guessed(bool (*good)(bool), bool in_child)
+{
+    int tries = 10;
+
+    while (tries > 0 && !good(in_child))
+        tries--;
+    EXPECT(tries > 0);
+}
+
+static void own_work(const void *arg)
+{
+    guessed(own_is_ours, *(const bool *)arg);
+}
+
+static void others_work(const void *arg)
+{
+    (void)arg;
+    guessed(others_are_others, false);
 }
 
 /* ---- the suite ---------------------------------------------------------- */

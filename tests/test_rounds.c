@@ -33,11 +33,11 @@
 #include <unistd.h>
 
 #define NS_PER_MS 1000000
-#define ROUNDS    40   /* of the short form */
-#define WRITERS   7    /* over five transports: two of them have two */
-#define NOTES     8192 /* events that one writer may add to one file */
-#define A_FILE    50   /* rounds with one data file: then a new one */
-#define SOON_MS   5000 /* "at once", for a loaded machine */
+#define ROUNDS    40    /* of the short form */
+#define WRITERS   7     /* over five transports: two of them have two */
+#define NOTES     8192  /* events that one writer may add to one file */
+#define A_FILE    50    /* rounds with one data file: then a new one */
+#define SOON_MS   20000 /* "at once", for a loaded machine */
 
 /* ---- what the writers know ------------------------------------------------ */
 

@@ -29,12 +29,13 @@ rm -f "$logs".*
 # A dozen cases each time, two times side by side. Every process of every case
 # is looked at, and ends with 99 where something was found: so its case fails.
 # What is still reachable when a process ends isn't lost: the kernel has it.
+# No debugger can come: its FIFOs in /tmp would outlive all that is killed here.
 batches() { # SIDE-BY-SIDE FILTER...
     lanes=$1
     shift
     "$program" -l | grep -e "$cases" | grep -Ev "/$long\$" | grep "$@" |
         sed 's/^/-k/' | xargs -n 12 -P "$lanes" sh -c '
-        valgrind --quiet --trace-children=yes --error-exitcode=99 \
+        valgrind --quiet --vgdb=no --trace-children=yes --error-exitcode=99 \
             --leak-check=full --show-leak-kinds=definite \
             --errors-for-leak-kinds=definite --num-callers=20 \
             "$program" "$@" >"$logs.$$" 2>&1

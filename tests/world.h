@@ -18,7 +18,7 @@
 #include <stdatomic.h>
 #include <sys/resource.h>
 
-#define LONG_MS   5000 /* "never", for a test: generous */
+#define LONG_MS   20000 /* "never", for a test; a case has three times that */
 #define GATES     4
 #define LONG_NAME "an_instance-with-the-longest_nam" /* TP_NAME_MAX bytes */
 
@@ -63,6 +63,8 @@ struct world {
     struct tp_server *srv; /* in the server process; in the case's process
                               until world_drop */
     struct board *board;
+    int send_ms; /* deadline of an echo; 0 = LONG_MS, so that a client that
+                    hasn't got the CPU isn't taken for one that never reads */
     pid_t server;
     pid_t client[TP_CLIENTS_MAX + 2];
     unsigned clients;
@@ -74,6 +76,11 @@ typedef void world_client(struct world *w, struct tp_client *c, unsigned i);
 
 /* Milliseconds since `since` (0: since boot). */
 int64_t now_ms(int64_t since);
+
+/* Does `once`, which says how many ms something took, until that is less than
+ * `ms`: a busy machine makes anything late, but not every time. */
+void world_in_time(int64_t (*once)(const void *arg), const void *arg,
+                   int64_t ms);
 
 /* Prepare; open the server's handle with these options (name, wait and so on
  * are filled in where they are 0). */
