@@ -2,14 +2,15 @@
  * clocks.mjs - midnight, and the two days a year that don't have 24 hours
  */
 import assert from 'node:assert/strict';
-import { box, event, put, test, titles, typeEvent, until } from './lab.mjs';
+import { addEvent, box, event, put, save, test, titles, typeEvent, until } from './lab.mjs';
 
-/* Where it stands on its day, in hours by the clock. */
-async function hours(page, title, n = 0) {
-  const e = await box(event(page, title).nth(n)), c = await box(page.locator('.column').first());
-  const round = y => Math.round((y - c.y) / c.height * 24 * 4) / 4;
-  return [round(e.y), round(e.y + e.height)];
-}
+/* Where it stands on its day, in hours by the clock. Both in one look: the grid
+ * may be drawn anew, or scroll. */
+const hours = (page, title, n = 0) => page.evaluate(([t, i]) => {
+  const e = [...document.querySelectorAll('.event')].filter(b => b.textContent.includes(t))[i];
+  const p = e.getBoundingClientRect(), c = e.closest('.column').getBoundingClientRect();
+  return [p.top, p.bottom].map(y => Math.round((y - c.top) / c.height * 24 * 4) / 4);
+}, [title, n]);
 
 test('midnight: one piece a day, both lead to the same event', async t => {
   const lab = await t.lab();
@@ -51,7 +52,7 @@ test('spring in Berlin: the hour that is skipped', async t => {
   await page.click('#save');
   assert.equal(await page.textContent('#start-error'), 'The clocks skip this time.');
   await page.fill('#start', '2026-03-29T03:00');
-  await page.click('#save');
+  await save(page);
   await event(page, 'Nowhere').waitFor();
   assert.equal((await lab.api('GET', 'events')).events.find(e => e.title === 'Nowhere').start, '2026-03-29T01:00:00Z');
 
@@ -63,6 +64,7 @@ test('spring in Berlin: the hour that is skipped', async t => {
   await page.mouse.down();
   await page.mouse.move(c.x + c.width - 4, top + c.height * 3 / 24, { steps: 3 });
   await page.mouse.up();
+  await page.waitForSelector('#form[open]');
   assert.equal(await page.inputValue('#start'), '2026-03-29T03:00');
   assert.equal(await page.inputValue('#end'), '2026-03-29T04:00');
 });
@@ -81,7 +83,7 @@ test('autumn in Berlin: the hour that occurs twice keeps which one it was', asyn
   assert.equal(await event(page, 'All day').count(), 1);
   await event(page, 'Second').click();
   await page.fill('#title', 'Second, renamed');
-  await page.click('#save');
+  await save(page);
   await event(page, 'renamed').waitFor();
   const now = await lab.api('GET', `events/${e.id}`);
   assert.equal(now.start, '2026-10-25T01:30:00Z');
@@ -115,9 +117,7 @@ test('old: a year of two digits is that year', async t => {
   const lab = await t.lab();
   const page = await t.page(lab, { timezoneId: 'UTC' });
 
-  await page.click('#add');
-  await typeEvent(page, 'Rome', '0026-11-25T09:00', '0026-11-25T10:00');
-  await page.click('#save');
+  await addEvent(page, 'Rome', '0026-11-25T09:00', '0026-11-25T10:00');
   await event(page, 'Rome').waitFor();
   assert.match(lab.cli('list', '--json'), /0026-11-25T09:00:00Z/);
 });
@@ -129,14 +129,10 @@ for (const [zone, day, utc] of [
     const lab = await t.lab();
     const page = await t.page(lab, { timezoneId: zone, now: `${day}${utc}` });
 
-    await page.click('#add');
-    await typeEvent(page, 'Nine', `${day}T09:00`, `${day}T10:00`);
-    await page.click('#save');
+    await addEvent(page, 'Nine', `${day}T09:00`, `${day}T10:00`);
     await event(page, 'Nine').waitFor();
     assert.deepEqual(await hours(page, 'Nine'), [9, 10]);
-    await page.click('#add');
-    await typeEvent(page, 'Late', `${day}T23:15`, `${day}T23:45`);
-    await page.click('#save');
+    await addEvent(page, 'Late', `${day}T23:15`, `${day}T23:45`);
     await event(page, 'Late').waitFor();
     assert.deepEqual(await hours(page, 'Late'), [23.25, 23.75]);
     /* The day's end is where the next one begins. */
@@ -147,7 +143,7 @@ for (const [zone, day, utc] of [
     await page.click('#add');
     const next = (await page.inputValue('#start')).slice(0, 10);
     await typeEvent(page, 'Early', `${next}T00:15`, `${next}T00:45`);
-    await page.click('#save');
+    await save(page);
     await event(page, 'Early').waitFor();
     assert.deepEqual(await titles(page), ['Early']);
     await page.click('#before');

@@ -41,9 +41,9 @@ test('files: JSON out, and into another lab', async t => {
   fs.writeFileSync(name, file.body);
   await there.setInputFiles('#file', name);
   await event(there, 'Von hier, 여기서').waitFor();
-  assert.match(await toast(there), /came in: 1\. There before: 0/);
+  await until('it is told', async () => /Imported: 1\. There before: 0/.test(await toast(there)));
   await there.setInputFiles('#file', name);
-  await until('it is not there twice', async () => /came in: 0\. There before: 1/.test(await toast(there)));
+  await until('it is not there twice', async () => /Imported: 0\. There before: 1/.test(await toast(there)));
 });
 
 test('files: dropped on the page, and a bad one changes nothing', async t => {
@@ -58,6 +58,21 @@ test('files: dropped on the page, and a bad one changes nothing', async t => {
   assert.deepEqual(await titles(page), ['Imported']);
 });
 
+test('files: what came in elsewhere is shown there', async t => {
+  const lab = await t.lab();
+  const page = await t.page(lab);
+  const at = (day, title) => ({ title, start: `${day}T09:00:00Z`, end: `${day}T10:00:00Z` });
+  const give = events => page.setInputFiles('#file', {
+    name: 'a.json', mimeType: '', buffer: Buffer.from(JSON.stringify(events)) });
+
+  await give([at('2026-12-07', 'Next'), at('2027-02-01', 'Later'), at('2026-10-05', 'Past')]);
+  await event(page, 'Next').waitFor();
+  await page.click('#after');
+  await give([at('2027-02-01', 'Later')]); /* there before: nobody wants to go there */
+  await until('it is told', async () => /Imported: 0/.test(await toast(page)));
+  assert.match(await page.textContent('#range'), /^14/);
+});
+
 test('files: several are picked, each is told of; what isn’t UTF-8 isn’t mended', async t => {
   const lab = await t.lab();
   const page = await t.page(lab);
@@ -68,7 +83,7 @@ test('files: several are picked, each is told of; what isn’t UTF-8 isn’t men
     file('good.json', Buffer.from(JSON.stringify(ONE)))]);
   await event(page, 'Imported').waitFor();
   await until('both are told', async () =>
-    /latin1.ics: Nothing was imported: .*line 9.*\n*good.json: Events that came in: 1/.test(await toast(page)));
+    /latin1.ics: Nothing was imported: .*line 9.*\n*good.json: Imported: 1/.test(await toast(page)));
   assert.deepEqual(await titles(page), ['Imported']);
   assert.match((await saved(page, '#save-ics')).body, /^UID:1@web\d+-\d+/m, 'the instance is in it');
 });
@@ -80,7 +95,7 @@ test('files: iCalendar in and out', async t => {
   await drop(page, 'a.ics', ICS);
   await event(page, 'From a calendar').waitFor();
   assert.match(await event(page, 'From a calendar').textContent(), /10:00 – 11:00/);
-  await until('what has no place is told', async () => /came in: 1.*LOCATION left out/s.test(await toast(page)));
+  await until('what has no place is told', async () => /Imported: 1.*LOCATION left out/s.test(await toast(page)));
   await t.shot(page, 'calendar');
   const file = await saved(page, '#save-ics');
   assert.equal(file.name, 'timetable.ics');

@@ -2,12 +2,14 @@
  * reach.mjs - without a mouse, without eyes, with little light
  */
 import assert from 'node:assert/strict';
-import { AXE, event, put, test, titles, typeEvent, until } from './lab.mjs';
+import { AXE, closed, event, known, put, test, titles, until } from './lab.mjs';
 import { semester } from './views.mjs';
 
 /* What axe-core finds wrong in this state of the page. */
 async function judge(page, state) {
   await page.evaluate(AXE);
+  /* What comes in slowly has come, or has been drawn anew. */
+  await page.evaluate(() => Promise.allSettled(document.getAnimations().map(a => a.finished)));
   const found = await page.evaluate(async () => (await axe.run(document, {
     runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] })).violations
     .map(v => `${v.id}: ${v.nodes.slice(0, 3).map(n => `${n.html} ${n.any[0]?.message || ''}`).join(' | ')}`));
@@ -27,8 +29,10 @@ for (const colorScheme of ['light', 'dark'])
     await page.waitForSelector('#found button');
     await judge(page, 'found');
     await page.click('#day');
+    await known(page);
     await judge(page, 'day');
     await page.click('#week');
+    await known(page);
     await event(page, 'Physics').first().click();
     await until('the form tells what overlaps', async () => /Study group/.test(await page.textContent('#conflicts')));
     await judge(page, 'form');
@@ -80,35 +84,38 @@ test('keyboard: the whole way without a mouse', async t => {
   await put(lab, 'Already there', '2026-11-23T09:00:00Z', '2026-11-23T10:00:00Z');
   const page = await t.page(lab);
   await event(page, 'Already there').waitFor();
+  const focused = words => until(`the focus is on ${words}`, () => page.evaluate(w => document.activeElement.textContent.includes(w), words));
   const key = (...keys) => keys.reduce((p, k) => p.then(() => page.keyboard.press(k)), Promise.resolve());
 
   await key('Tab');
   assert.equal(await page.evaluate(() => document.activeElement.className), 'skip');
   await t.shot(page, 'skip');
   await key('Enter');
-  assert.equal(await page.evaluate(() => document.activeElement.id), 'grid');
+  await until('it has led there', () => page.evaluate(() => document.activeElement.id === 'grid'));
   await key('Tab'); /* Monday: add an event on it */
   await key('Enter');
   await page.waitForSelector('#form[open]');
   assert.equal(await page.inputValue('#start'), '2026-11-23T09:00');
   await page.keyboard.type('By keys');
   await key('Enter');
-  await event(page, 'By keys').waitFor();
-  await page.waitForSelector('#form', { state: 'hidden' });
-  await until('the focus is on it', () => page.evaluate(() => /By keys/.test(document.activeElement.textContent)));
+  await closed(page);
+  await focused('By keys');
   await key('Enter');
   await page.waitForSelector('#form[open]');
   await page.keyboard.type('Changed by keys');
   await tabTo(page, '#save');
   await key('Space');
-  await event(page, 'Changed by keys').waitFor();
+  await closed(page);
+  await focused('Changed by keys');
   await key('Enter');
   await page.waitForSelector('#form[open]');
   await tabTo(page, '#remove');
   await key('Enter');
-  await until('it has gone', async () => (await titles(page)).join() === 'Already there');
-  await key('Enter'); /* Undo has the focus */
-  await event(page, 'Changed by keys').waitFor();
+  await closed(page);
+  assert.deepEqual(await titles(page), ['Already there']);
+  await focused('Undo');
+  await key('Enter');
+  await focused('Changed by keys');
 
   await key('ArrowRight');
   await until('the next week', async () => /30 November/.test(await page.textContent('#range')));
@@ -116,13 +123,14 @@ test('keyboard: the whole way without a mouse', async t => {
   await until('this week', async () => /^23/.test(await page.textContent('#range')));
   await key('/');
   await page.keyboard.type('already');
+  await page.waitForSelector('#found button');
   await tabTo(page, '#found button');
   await key('Enter');
   await until('it is found', () => page.evaluate(() => /Already there/.test(document.activeElement.textContent) && document.activeElement.matches('.event')));
   await key('n');
   await page.waitForSelector('#form[open]');
   await key('Escape');
-  await page.waitForSelector('#form', { state: 'hidden' });
+  await closed(page);
 
   await tabTo(page, '#keys', 120); /* who doesn't want the keys */
   await key('Space');
@@ -138,7 +146,9 @@ test('keyboard: the whole way without a mouse', async t => {
   await key('n');
   await page.waitForSelector('#form[open]');
   await key('Escape');
+  await closed(page);
 
+  await page.waitForSelector('.way');
   await tabTo(page, '.way input', 90);
   await key('ArrowDown');
   await page.waitForSelector('.way.chosen input[value=shm]');
@@ -153,6 +163,7 @@ test('focus: each thing that has it shows it', async t => {
   await put(lab, 'Already there', '2026-11-23T09:00:00Z', '2026-11-23T10:00:00Z');
   const page = await t.page(lab);
   await event(page, 'Already there').waitFor();
+  await page.waitForSelector('#race:enabled');
   const seen = new Set();
 
   for (let i = 0; i < 40; i++) {
@@ -174,6 +185,7 @@ test('names: what a screen reader says', async t => {
   const page = await t.page(lab, { timezoneId: 'UTC' });
 
   await event(page, 'Open day').waitFor();
+  await page.waitForSelector('.way.chosen');
   const tree = await page.locator('body').ariaSnapshot();
   for (const line of [
     /heading "Timetable" \[level=1\]/, /button "Previous"/, /button "Next"/, /button "Week" \[pressed\]/,

@@ -53,7 +53,7 @@ test('week: from Monday, today marked, and other weeks', async t => {
   assert.equal(await page.textContent('#none'), 'Found: 1');
   await event(page, 'Next year').waitFor();
   assert.equal(await range(page), '28 December 2026 – 3 January 2027');
-  assert.ok(await event(page, 'Next year').evaluate(b => b === document.activeElement));
+  await until('it has the focus', () => page.evaluate(() => /Next year/.test(document.activeElement.textContent) && document.activeElement.matches('.event')));
   await page.fill('#search', 'no such thing');
   await until('nothing is', async () => (await page.textContent('#none')) === 'Nothing found');
 });
@@ -75,7 +75,7 @@ test('day: one column, by the button and by itself where it is narrow', async t 
   await page.click('#after');
   await page.click('#after');
   await page.click('#after');
-  await until('an empty day', async () => /on this day/.test(await page.textContent('#grid')));
+  await until('an empty day', async () => /No events/.test(await page.textContent('#grid')));
 
   const phone = await t.page(lab, { timezoneId: 'UTC', viewport: { width: 360, height: 740 } });
   await event(phone, 'Networks').waitFor();
@@ -93,6 +93,28 @@ test('day: one column, by the button and by itself where it is narrow', async t 
   assert.ok(d.x >= 0 && d.x + d.width <= 360);
 });
 
+test('clocks: a browser in another language gets no American ones', async t => {
+  const lab = await t.lab();
+  await semester(lab);
+  const page = await t.page(lab, { timezoneId: 'UTC', locale: 'de-DE' });
+
+  await event(page, 'Open day').waitFor();
+  assert.equal(await range(page), '23 – 29 November 2026');
+  assert.doesNotMatch(await page.textContent('#grid'), /[AP]M/);
+});
+
+test('search: what is found is as it is now', async t => {
+  const lab = await t.lab();
+  await semester(lab);
+  const page = await t.page(lab, { timezoneId: 'UTC' });
+
+  await page.fill('#search', 'seminar');
+  await until('one is found', async () => (await page.textContent('#none')) === 'Found: 1');
+  await event(page, 'Seminar').first().click();
+  await page.click('#remove');
+  await until('none is', async () => (await page.textContent('#none')) === 'Nothing found');
+});
+
 test('zoom: at 200 % nothing is cut off', async t => {
   const lab = await t.lab();
   await semester(lab);
@@ -104,6 +126,7 @@ test('zoom: at 200 % nothing is cut off', async t => {
   assert.ok((await box(page.locator('#grid'))).width > 500);
   await t.shot(page, 'zoom');
   await page.click('#add');
+  await until('it is as high as it gets', async () => /Seminar/.test(await page.textContent('#conflicts')));
   await page.locator('#save').scrollIntoViewIfNeeded();
   await t.shot(page, 'zoom-dialog');
   assert.ok(await page.isVisible('#save'));
@@ -121,12 +144,12 @@ test('languages: the browser says which, the switch says otherwise', async t => 
   assert.equal(await page.textContent('h1'), '시간표');
   assert.equal(await page.getAttribute('html', 'lang'), 'ko');
   assert.match(await range(page), /2026년 11월 23일/);
-  assert.match(await page.textContent('#journey'), /저장소/);
+  assert.match(await page.textContent('#hops'), /저장소/);
   await t.shot(page, 'korean');
   await event(page, '운영체제').click();
   await page.fill('#end', '2026-11-27T17:00');
   await page.click('#save');
-  assert.equal(await page.textContent('#end-error'), '끝은 시작보다 늦어야 합니다.');
+  assert.equal(await page.textContent('#end-error'), '종료는 시작보다 늦어야 합니다.');
   await t.shot(page, 'korean-dialog');
   await page.fill('#end', '2026-11-27T21:00'); /* and what the gateway refuses */
   await page.fill('#title', '운'.repeat(86));

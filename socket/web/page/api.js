@@ -28,6 +28,17 @@ export const nextKey = () => new Promise(r => { haveKey = r; });
 /* With what the gateway said (code, field, current), or code 'no-gateway'. */
 const failure = answer => Object.assign(new Error(answer.error), answer);
 
+/* Between press and release nothing is drawn anew, or the click would be lost:
+ * answers wait. (A menu may swallow the release.) */
+export let held = null;
+let release = () => {};
+const letGo = () => setTimeout(() => { held = null; release(); }); /* the click comes first */
+addEventListener('pointerdown', e => {
+  if (e.target.closest('button, label, .column')) held ||= new Promise(r => { release = r; });
+}, true);
+for (const over of ['pointerup', 'pointercancel', 'blur']) addEventListener(over, letGo);
+addEventListener('pointermove', e => { if (held && !e.buttons) letGo(); });
+
 /* Called with what was asked, the journey and the time in ms. */
 let watcher = () => {};
 export const onJourney = f => { watcher = f; };
@@ -35,7 +46,7 @@ export const onJourney = f => { watcher = f; };
 export async function ask(method, path, body, options = {}) {
   const headers = { Authorization: `Bearer ${key}` };
   const begun = performance.now();
-  let reply, answer;
+  let reply, answer, ms;
 
   if (body !== undefined) headers['Content-Type'] = options.type || 'application/json';
   try {
@@ -45,13 +56,13 @@ export async function ask(method, path, body, options = {}) {
     });
     if (options.raw && reply.ok) return await reply.blob();
     answer = await reply.json();
+    ms = performance.now() - begun;
   } catch (e) {
     if (e.name === 'AbortError') throw e;
     throw failure({ code: 'no-gateway', error: e.message });
-  }
+  } finally { await held; }
   if (answer.journey && !options.quiet)
-    watcher(`${method} /api/${path.split('?')[0]}`, answer.journey,
-      performance.now() - begun);
+    watcher(`${method} /api/${path.split('?')[0]}`, answer.journey, ms);
   if (reply.ok) return answer;
   throw failure(answer);
 }
@@ -59,14 +70,13 @@ export async function ask(method, path, body, options = {}) {
 /* A token makes a change that is asked twice happen once. */
 export const token = () => crypto.randomUUID().replaceAll('-', '').slice(-16);
 
-const dates = e => ({ ...e, start: new Date(e.start), end: new Date(e.end) });
+export const dates = e => ({ ...e, start: new Date(e.start), end: new Date(e.end) });
 
 export const list = async (from, to, options) => {
   const q = from ? `?from=${from}&to=${to}` : '';
   const r = await ask('GET', `events${q}`, undefined, options);
   return { rev: r.rev, events: r.events.map(dates) };
 };
-export const add = async e => dates(await ask('POST', 'events', { token: token(), ...e }));
-export const change = async (id, e) =>
-  dates(await ask('PUT', `events/${id}`, { token: token(), ...e }));
+export const add = async e => dates(await ask('POST', 'events', e));
+export const change = async (id, e) => dates(await ask('PUT', `events/${id}`, e));
 export const remove = (id, rev, token) => ask('DELETE', `events/${id}?rev=${rev}&token=${token}`);

@@ -8,25 +8,28 @@ import { $, make } from './dom.js';
 import { text } from './lang.js';
 
 /* Sent byte for byte: what isn't UTF-8 has to be refused, not mended here. */
-async function take(file, failed) {
+async function take(file, told, failed) {
   try {
     const calendar = /\.ics$/i.test(file.name) || /^\s*BEGIN:VCALENDAR/i.test(await file.slice(0, 99).text());
     const r = await api.ask('POST', 'import', file, { type: calendar ? 'text/calendar' : 'application/json' });
-    return `${text('imported')(r.imported, r.before)}\n${r.notes || ''}`;
+    told(`${text('imported')(r.imported, r.before)}\n${r.notes || ''}`);
+    return r.imported;
   } catch (e) {
     /* Of these nobody knows how much came in. */
-    return ['half-imported', 'no-gateway', 'unreachable'].includes(e.code) ? failed(e) : text('importFailed')(failed(e));
+    told(['half-imported', 'no-gateway', 'unreachable'].includes(e.code) ? failed(e) : text('importFailed')(failed(e)));
+    return 0;
   }
 }
 
-async function takeAll(files, { say, changed, failed }) {
+async function takeAll(files, { say, cameIn, failed }) {
   const told = [];
+  let n = 0;
   for (const f of files) {
     say(`${f.name} …`, null, null, true);
-    told.push(`${f.name}: ${(await take(f, failed)).trim()}`);
+    n += await take(f, s => told.push(`${f.name}: ${s.trim()}`), failed);
   }
   say(told.join('\n'), null, null, true);
-  changed();
+  cameIn(n).catch(failed);
 }
 
 async function save(format, { say, failed }) {
@@ -44,8 +47,7 @@ export function start(hooks) {
     await takeAll($('file').files, hooks);
     $('file').value = '';
   };
-  $('save-json').addEventListener('click', () => save('json', hooks));
-  $('save-ics').addEventListener('click', () => save('ics', hooks));
+  for (const f of ['json', 'ics']) $(`save-${f}`).onclick = () => save(f, hooks);
   addEventListener('dragover', e => {
     if (!dragged(e)) return;
     e.preventDefault();

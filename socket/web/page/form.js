@@ -29,11 +29,13 @@ function complain(field, sentence) {
   $(field).focus();
 }
 
+function forgive(field) {
+  $(field).removeAttribute('aria-invalid');
+  $(`${field}-error`).textContent = '';
+}
+
 function clear() {
-  for (const f of fields) {
-    $(f).removeAttribute('aria-invalid');
-    $(`${f}-error`).textContent = '';
-  }
+  fields.forEach(forgive);
   $('form-error').textContent = '';
   $('form-error').className = 'error';
   $('theirs').hidden = true;
@@ -111,7 +113,7 @@ function read() {
 /* Somebody else was faster: both versions, and the reader chooses. `again` is
  * what was wanted, `label` what it is called. */
 function showTheirs(current, label, again) {
-  const theirs = { ...current, start: new Date(current.start), end: new Date(current.end) };
+  const theirs = api.dates(current);
   const line = (who, what) => make('p', {}, make('b', {}, `${who}: `), what);
   const button = (name, onclick) => make('button', { type: 'button', onclick }, name);
   const row = make('p', { className: 'row' },
@@ -119,10 +121,8 @@ function showTheirs(current, label, again) {
     button(text('takeTheirs'), () => { fill(theirs); event = theirs; expect = theirs.rev; clear(); }));
   const mine = { start: dateIn('start'), end: dateIn('end') };
   $('theirs').replaceChildren(text('changed'),
-    line(text('theirs'), `${theirs.title}, ${whenDay(theirs)}`));
-  if (again === submit)
-    $('theirs').append(line(text('yours'), `${$('title').value}, ${whenDay(mine)}`));
-  $('theirs').append(row);
+    line(text('theirs'), `${theirs.title}, ${whenDay(theirs)}`),
+    ...(again === submit ? [line(text('yours'), `${$('title').value}, ${whenDay(mine)}`)] : []), row);
   $('theirs').hidden = false;
   $('save').hidden = true; /* one of these two instead */
   row.firstChild.focus();
@@ -173,8 +173,10 @@ function removeIt() {
   attempt(() => api.remove(e.id, expect, tokenFor('remove')), () => hooks.removed(e), text('removeAnyway'), removeIt);
 }
 
-$('form').querySelector('form').onsubmit = e => { e.preventDefault(); submit(); };
+dialog.firstElementChild.onsubmit = e => { e.preventDefault(); submit(); };
 $('cancel').onclick = () => dialog.close();
+/* What had the focus before may have been drawn anew. */
+dialog.onclose = () => { if (document.activeElement === document.body) $('grid').focus({ preventScroll: true }); };
 $('remove').onclick = removeIt;
 /* What was said of the store isn't so any more. */
 export function goOn(sentence) {
@@ -183,12 +185,14 @@ export function goOn(sentence) {
   $('form-error').className = 'quiet';
 }
 
-/* A start moved behind its end takes the end along. */
+/* A start that is moved takes the end along. */
 let length = 0;
 $('start').addEventListener('focus', () => { length = dateIn('end') - dateIn('start'); });
 $('start').addEventListener('change', () => {
-  const start = dateIn('start'), end = dateIn('end');
-  if (typeof start !== 'string' && end <= start && length > 0)
+  const start = dateIn('start');
+  if (typeof start !== 'string' && length > 0)
     put('end', new Date(start.getTime() + length));
 });
 for (const f of ['start', 'end']) $(f).addEventListener('change', showConflicts);
+/* A complaint holds until its field is changed. */
+for (const f of fields) $(f).addEventListener('input', () => forgive(f));

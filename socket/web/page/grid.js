@@ -17,8 +17,6 @@ const SNAP = 15;  /* minutes, when drawing an event with the mouse */
 const LEAST = 22; /* minutes: the height of one line */
 const box = $('grid');
 let scrolled = 0; /* how many days were drawn when the place was chosen */
-let drawing = false; /* the mouse is: what has to be drawn waits */
-let waiting = null;
 
 /* The piece of an event on one day, by the clock; null = none. */
 function segment(e, day) {
@@ -70,13 +68,14 @@ function eventButton(p, open) {
     make('b', {}, e.title),
     `${p.before ? '…' : clock(e.start)} – ${p.after ? '…' : clock(e.end)}`);
   b.dataset.id = e.id;
-  b.style.top = `${p.from / MINUTES * 100}%`;
+  b.style.top = `min(${p.from / MINUTES * 100}%, 100% - 1.1rem)`;
   b.style.height = `${(p.to - p.from) / MINUTES * 100}%`;
   b.style.left = `${p.lane / p.lanes * 100}%`;
   b.style.width = `calc(${p.wide / p.lanes * 100}% - 2px)`;
   b.classList.toggle('in-conflict', p.rivals.length > 0);
   if (p.to - p.from > 300) b.classList.add('long');
-  if (p.wide < p.lanes) b.classList.add(p.lanes > 2 * p.wide ? 'slimmer' : 'slim');
+  if (p.to - p.from < 45) b.classList.add('short');
+  if (p.wide < p.lanes) b.classList.add('slim');
   b.title = `${e.title}\n${when(e)}`;
   if (p.rivals.length) b.title += `\n${rivals(p.rivals)}`;
   return make('li', {}, b);
@@ -103,14 +102,11 @@ function drawable(column, day, create) {
     const done = m => {
       const from = Math.min(first, last), to = Math.max(first, last);
       over.abort();
-      drawing = false;
       draft.remove();
-      if (waiting) draw(...waiting);
       if (m.type !== 'pointerup') return;
       create(moment(day, from), moment(day, to > from ? to : from + 60));
     };
     ev.preventDefault();
-    drawing = true;
     column.append(draft);
     column.setPointerCapture(ev.pointerId);
     column.addEventListener('pointermove', move, { signal });
@@ -142,9 +138,6 @@ export function draw(days, events, { open, create, known }) {
   const focused = document.activeElement?.closest?.('#grid [data-id]')?.dataset.id;
   const grid = make('div', { className: known ? 'days' : 'days unknown' });
 
-  waiting = drawing ? [days, events, { open, create, known }] : null;
-  if (drawing) return;
-
   grid.style.setProperty('--days', days.length);
   for (const day of days) {
     const pieces = events.map(e => segment(e, day)).filter(Boolean)
@@ -173,13 +166,13 @@ export function draw(days, events, { open, create, known }) {
   const top = box.scrollTop, left = box.scrollLeft;
   box.replaceChildren(grid);
   if (known && events.length === 0)
-    box.append(make('p', { className: 'free quiet' }, text(days.length > 1 ? 'free' : 'freeDay')));
+    box.append(make('p', { className: 'free quiet' }, text('free')));
   box.scrollTop = scrolled ? top : box.scrollHeight * 7.5 / 24;
   /* Where a week is wider than the screen, today is in sight. */
   const h = box.querySelector('h3.is-today');
   box.scrollLeft = scrolled === days.length || !h ? left : h.offsetLeft + h.offsetWidth - box.clientWidth;
   scrolled = days.length;
-  if (focused) box.querySelector(`[data-id="${focused}"]`)?.focus({ preventScroll: true });
+  if (focused) (box.querySelector(`[data-id="${focused}"]`) || box).focus({ preventScroll: true });
 }
 
 /* Show one event: scrolled to, and marked for a moment. */
@@ -187,7 +180,8 @@ export function showEvent(id) {
   const b = box.querySelector(`[data-id="${id}"]`);
   if (!b) return;
   /* The grid only, not the whole page: then the grid if it isn't in sight. */
-  box.scrollTop += b.getBoundingClientRect().top - box.getBoundingClientRect().top - box.clientHeight / 3;
+  const at = b.getBoundingClientRect(), seen = box.getBoundingClientRect();
+  if (at.top < seen.top + 40 || at.bottom > seen.bottom) box.scrollTop += at.top - seen.top - box.clientHeight / 3;
   b.focus({ preventScroll: true });
   b.scrollIntoView({ block: 'nearest' });
   b.classList.add('found');

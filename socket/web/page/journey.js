@@ -9,11 +9,15 @@ import * as api from './api.js';
 import { $, make } from './dom.js';
 import { about, text } from './lang.js';
 
-const SVG = 'http://www.w3.org/2000/svg';
 let last = null, ways = null, racing = false, hooks = {}; /* failed(failure), chosen() */
 
-const time = ns => ns < 1e3 ? `${Math.round(ns)} ns`
-  : ns < 1e6 ? `${(ns / 1e3).toPrecision(3)} µs` : `${(ns / 1e6).toPrecision(3)} ms`;
+function time(ns) {
+  for (const unit of ['ns', 'µs', 'ms']) {
+    if (ns < 999.5) return `${ns.toPrecision(3)} ${unit}`;
+    ns /= 1000;
+  }
+  return `${ns.toFixed(2)} s`;
+}
 
 function place(name, pid) {
   const p = make('li', { className: 'place' }, text(name));
@@ -21,11 +25,15 @@ function place(name, pid) {
   return p;
 }
 
-function hop(label, ns, most) {
-  const bar = make('span', { className: ns > most ? 'bar off' : 'bar' });
-  bar.style.width = `${Math.min(100, Math.max(0.3, ns / most * 100))}%`;
-  return make('li', { className: 'hop' }, make('span', {}, make('span', {}, label), make('span', {}, time(ns))), bar);
+/* As long as it lasted; dashed where that is beyond `most`. */
+function bar(ns, most) {
+  const b = make('span', { className: ns > most ? 'bar off' : 'bar' });
+  b.style.width = `${Math.min(100, Math.max(0.3, ns / most * 100))}%`;
+  return b;
 }
+
+const hop = (label, ns, most) => make('li', { className: 'hop' },
+  make('span', {}, make('span', {}, label), make('span', {}, time(ns))), bar(ns, most));
 
 export function drawJourney() {
   $('asked').textContent = last ? text('asked')(last.what, time(last.ms * 1e6)) : '';
@@ -38,8 +46,8 @@ export function drawJourney() {
   const out = [place('browser'), hop(text('hopHttp'), Math.max(0, whole - known), most), place('gateway', j.gateway)];
 
   for (const h of j.hops) {
-    const t = text('hop')[h.hop];
-    out.push(hop(typeof t === 'function' ? t(j.transport) : t, h.ns, most));
+    const over = /there|trips|back/.test(h.hop) ? `${j.transport}: ` : '';
+    out.push(hop(over + text('hop')[h.hop], h.ns, most));
     if (/there|trips/.test(h.hop)) out.push(place('store', j.store));
     if (h.hop === 'journal') out.push(place('journal'), place('store', j.store));
     if (/back|trips/.test(h.hop)) out.push(place('gateway', j.gateway));
@@ -48,44 +56,37 @@ export function drawJourney() {
   $('sizes').textContent = text('sizes')(j.sent, j.received, j.trips, j.wait);
 }
 
-/* The last round trips as a line; its height is the slowest of them. */
-function plot(w) {
-  const svg = document.createElementNS(SVG, 'svg'), path = document.createElementNS(SVG, 'path');
-  const most = Math.max(...w.last, 1), n = Math.max(w.last.length - 1, 1);
-  svg.setAttribute('viewBox', '0 0 100 100');
-  svg.setAttribute('preserveAspectRatio', 'none');
-  svg.setAttribute('role', 'img');
-  svg.setAttribute('aria-label', `${w.name}: ≤ ${time(most)}`);
-  path.setAttribute('d', w.last.map((v, i) => `${i ? 'L' : 'M'}${i / n * 100} ${100 - v / most * 95}`).join(''));
-  svg.append(path);
-  return svg;
-}
-
 let newest = 0; /* an older answer may come later */
 async function choose(name) {
   newest++;
   try {
     ways = await api.ask('PUT', 'transport', { name });
+    newest++;
     hooks.chosen();
   } catch (e) { hooks.failed(e); }
   drawWays();
 }
 
-function way(w) {
+function way(w, most) {
   const chosen = w.name === ways.current;
   const input = make('input', { type: 'radio', name: 'way', value: w.name,
     checked: chosen, disabled: !w.usable, onchange: () => choose(w.name) });
   const label = make('label', { className: chosen ? 'way chosen' : 'way', title: w.blurb },
     make('span', {}, input, ` ${w.name}`));
   if (!w.usable) label.append(make('span', { className: 'why' }, `${text('notUsable')}: ${w.why}`));
-  else if (w.count) label.append(plot(w), make('span', { className: 'times' }, `p50 ${time(w.p50)}`, make('br'), `p99 ${time(w.p99)}`));
+  else if (w.count)
+    label.append(make('span', { className: 'bars' }, bar(w.p50, most), bar(w.p99, most)),
+      make('span', { className: 'times' }, `p50 ${time(w.p50)}`, make('br'), `p99 ${time(w.p99)}`));
   return label;
 }
 
 function drawWays() {
-  $('race').disabled = racing || !ways;
+  const list = ways ? ways.ways : [];
+  /* One scale for all, so that they can be compared. */
+  const most = 4 * Math.max(...list.map(w => w.count && w.p50));
+  $('race').disabled = racing || !list.some(w => w.usable);
   const focused = document.activeElement?.name === 'way';
-  $('ways').replaceChildren(...(ways ? ways.ways.map(way) : []));
+  $('ways').replaceChildren(...list.map(w => way(w, most)));
   if (focused) $('ways').querySelector(':checked')?.focus();
 }
 

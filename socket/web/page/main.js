@@ -21,15 +21,21 @@ const view = () => state.view || (narrow.matches ? 'day' : 'week');
 const days = () => view() === 'day' ? [state.day]
   : Array.from({ length: 7 }, (_, i) => dayOf(weekOf(state.day), i));
 const endOf = d => dayOf(d.at(-1), 1);
+const isIn = (d, e) => d[0] < e.end && e.start < endOf(d);
 
 /* ---- what the reader is told ---- */
 
-let fading; /* what has to be read in peace stays */
+let fading; /* what has to be read in peace stays; so does what has the focus */
+function fade() {
+  if ($('toast').contains(document.activeElement)) fading = setTimeout(fade, 1000);
+  else $('toast').replaceChildren();
+}
+
 function say(sentence, label, action, stays) {
   const onclick = () => { $('toast').replaceChildren(); action?.(); };
   clearTimeout(fading);
   $('toast').replaceChildren(sentence, make('button', { onclick }, label || text('dismiss')));
-  if (!stays) fading = setTimeout(() => $('toast').replaceChildren(), action ? 15000 : 8000);
+  if (!stays) fading = setTimeout(fade, action ? 15000 : 8000);
 }
 
 /* What is wrong, as a function: said anew in another language. */
@@ -58,27 +64,29 @@ function render() {
   const d = days(), range = view() === 'day' ? fullDay(d[0]) : span(d[0], d[6]);
   if ($('range').textContent !== range) $('range').textContent = range; /* it is read aloud */
   for (const v of ['week', 'day']) $(v).setAttribute('aria-pressed', view() === v);
-  draw(d, state.events.filter(e => d[0] < e.end && e.start < endOf(d)),
+  draw(d, state.events.filter(e => isIn(d, e)),
     { open: form.openEvent, create: form.openNew, known: state.from <= d[0] && endOf(d) <= state.to });
 }
 
-/* True: it went well, or a later one is under way. */
-let newest = 0;
-async function load(options) {
+/* Did it go well? If a later one is under way: does that? */
+let newest = 0, underWay;
+const load = options => (underWay = fetchDays(options));
+async function fetchDays(options) {
   const d = days(), mine = ++newest;
   try {
     const r = await api.list(toApi(d[0]), toApi(endOf(d)), options);
-    if (mine !== newest) return true;
+    if (mine !== newest) return underWay;
     /* Asked before something that we have saved meanwhile. */
     if (r.rev < state.rev && !options?.again) return load({ ...options, again: true });
     Object.assign(state, { events: r.events, from: d[0], to: endOf(d) });
     state.rev = Math.max(state.rev, r.rev);
     if (state.up) banner();
     render();
+    searchAgain();
     return true;
   } catch (e) {
     failed(e);
-    return mine !== newest;
+    return mine !== newest && underWay;
   }
 }
 
@@ -133,9 +141,11 @@ async function follow() {
  * somebody else's change, which we haven't seen, lies between. */
 function saved(e) {
   if (e.rev === state.rev + 1) state.rev = e.rev;
-  state.events = state.events.filter(x => x.id !== e.id).concat(e);
-  if (days().some(d => d < e.end && e.start < dayOf(d, 1))) render();
+  /* Else we know already what became of it. */
+  if (e.rev >= state.rev) state.events = state.events.filter(x => x.id !== e.id).concat(e);
+  if (isIn(days(), e)) render();
   else go(dayOf(e.start));
+  searchAgain();
   say(text('saved')(e.title));
   showEvent(e.id);
 }
@@ -147,7 +157,6 @@ function removed(e) {
   const undo = async () => {
     try {
       saved(await api.add(again));
-      say(text('restored')(e.title));
     } catch (f) { say(failed(f), text('undo'), undo, true); }
   };
   state.events = state.events.filter(x => x.id !== e.id);
@@ -159,13 +168,14 @@ function removed(e) {
 /* ---- searching ---- */
 
 let typed;
+const asked = () => $('search').value.trim().toLocaleLowerCase(language());
 async function search() {
-  const wanted = $('search').value.trim().toLocaleLowerCase(language());
+  const wanted = asked();
   let hits = [];
   if (wanted) {
     try {
-      const all = await api.list(null, null, { quiet: true });
-      if ($('search').value.trim().toLocaleLowerCase(language()) !== wanted) return;
+      const all = await api.list(0, 0, { quiet: true });
+      if (asked() !== wanted) return;
       const now = new Date(); /* what is past comes last */
       hits = all.events.filter(e => e.title.toLocaleLowerCase(language()).includes(wanted))
         .sort((a, b) => (a.end < now) - (b.end < now));
@@ -179,6 +189,21 @@ async function search() {
   $('none').hidden = !wanted;
 }
 
+/* What was found may have changed; who is choosing from it isn't disturbed. */
+function searchAgain() {
+  if ($('search').value && !$('found').contains(document.activeElement)) search();
+}
+
+/* ---- files ---- */
+
+/* What came in may be elsewhere: then the next of it is shown, else the last. */
+async function cameIn(n) {
+  if (!await load() || !n || state.events.length) return;
+  const { events } = await api.list(0, 0, { quiet: true });
+  const e = events.find(x => x.end > new Date()) || events.at(-1);
+  if (e) go(dayOf(e.start));
+}
+
 /* ---- the controls ---- */
 
 function openNew() {
@@ -189,13 +214,14 @@ function openNew() {
 }
 
 function controls() {
+  const today = () => go(dayOf(new Date()));
   const move = n => go(dayOf(state.day, view() === 'day' ? n : 7 * n));
-  const keys = { n: openNew, t: () => go(dayOf(new Date())), '/': () => $('search').focus(),
+  const keys = { n: openNew, t: today, '/': () => $('search').focus(),
     ArrowLeft: () => move(-1), ArrowRight: () => move(1) };
 
   $('before').onclick = () => move(-1);
   $('after').onclick = () => move(1);
-  $('today').onclick = () => go(dayOf(new Date()));
+  $('today').onclick = today;
   $('add').onclick = openNew;
   for (const v of ['week', 'day'])
     $(v).onclick = () => { state.view = v; go(state.day); };
@@ -220,18 +246,18 @@ function controls() {
     keys[key]();
   });
   addEventListener('beforeunload', e => { if (form.isOpen()) e.preventDefault(); });
-  setInterval(render, 30000); /* now, and at midnight today */
+  /* Now moves on, and at midnight today does. */
+  setInterval(async () => { await api.held; render(); }, 30000);
 }
 
-/* Asked first, so that the answer is under way while the rest is made ready;
- * the empty grid is drawn only if there is time for it. */
+/* Asked first; the empty grid is drawn only if there is time for it. */
 const first = load();
 const empty = setTimeout(render, 250);
 applyTexts();
 controls();
 form.prepare({ saved, removed, failed, say });
 journey.start({ failed: e => say(failed(e)), chosen: () => load({ quiet: true }) });
-files.start({ say, failed, changed: () => load() });
+files.start({ say, failed, cameIn });
 journey.drawJourney();
 first.then(ok => {
   clearTimeout(empty);
