@@ -240,6 +240,14 @@ static int read_events(struct exchange *x, const char *text, size_t len,
     return exchange_give_tokens(x);
 }
 
+/* A picture, say. (Nothing at all, or a byte order mark: json.h says so.) */
+static bool is_something_else(const char *text, size_t len)
+{
+    while (len > 0 && (*text == ' ' || (*text >= '\t' && *text <= '\r')))
+        text++, len--;
+    return len > 0 && !memchr("[{\xef", *text, 3);
+}
+
 int exchange_parse(struct exchange *x, const char *text, size_t len, char *why,
                    size_t cap)
 {
@@ -247,6 +255,10 @@ int exchange_parse(struct exchange *x, const char *text, size_t len, char *why,
     size_t line;
 
     *x = (struct exchange){0};
+    if (is_something_else(text, len))
+        return bad(why, cap,
+                   "line 1: it is neither a list of events in JSON nor a "
+                   "calendar (.ics)");
     if (journal_line_front(text, len))
         return bad(why, cap,
                    "it is a data file of ipclab, not a list of events; to make "

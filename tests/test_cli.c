@@ -908,6 +908,8 @@ static void test_import_bad(const void *arg)
     } bad[] = {
         {"", "line 1"},
         {"{}", "not an array of events"},
+        {"\x89PNG\r\n\x1a\n", "it is neither a list of events in JSON nor"},
+        {"\ntitle;start;end\n", "it is neither a list of events in JSON nor"},
         {"[" OK ",\n" OK "\n", "line 3"},
         {"[" OK "] x", "line 1"},
         {"[" OK ",\n\n{\"title\": \"\xff\"}]", "line 3"},

@@ -513,13 +513,22 @@ static bool doorbell_makes_sense(const struct segment *s)
     return words[0] < 1000 && words[1] == 1; /* count, waiters */
 }
 
-/* The server sleeps, and whoever posts will wake it. */
+/* So many sleep there in the kernel, and sleep on: they are moved to where they
+ * are already. futex(2) */
+static long sleepers(const struct segment *s)
+{
+    return syscall(SYS_futex, &s->head->doorbell, FUTEX_CMP_REQUEUE, 0, 1L,
+                   &s->head->doorbell, 0);
+}
+
+/* The server sleeps, and whoever posts will wake it. (That it counts as a waiter
+ * isn't enough: it does so before it goes into the kernel.) */
 static void await_sleep(const struct segment *s)
 {
     unsigned long since = live_now_us();
     bool asleep;
 
-    while (!(asleep = doorbell_makes_sense(s)) &&
+    while (!(asleep = doorbell_makes_sense(s) && sleepers(s) == 1) &&
            live_now_us() - since < LIVE_DEADLINE * 1000)
         live_pause(100);
     harness_check(asleep, false, __FILE__, __LINE__,
