@@ -12,7 +12,8 @@
  *                                    from N and B (true, false), at the latest
  *                                    after 20 seconds
  *   GET    /api/transports           {command, gateway, store, current,
- *                                    ways: [...]}
+ *                                    ways: [{name, blurb, usable, why, count,
+ *                                    p50, p99} ...]}: ns, of reads
  *   PUT    /api/transport            {"name": "fifo"}: from now on, for all
  *   GET    /api/ping?via=NAME        one round trip
  *   POST   /api/import               JSON or iCalendar, as exchange.h and ics.h

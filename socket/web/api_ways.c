@@ -12,9 +12,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define CHANGES_MS   20000 /* longest wait for a change */
-#define HUNG_UP_MS   500   /* between two looks whether anybody still waits */
-#define PLOT_SAMPLES 60    /* round trips shown of each way */
+#define CHANGES_MS 20000 /* longest wait for a change */
+#define HUNG_UP_MS 500   /* between two looks whether anybody still waits */
 
 /* ---- all of them -------------------------------------------------------- */
 
@@ -31,19 +30,15 @@ static uint32_t percentile(const uint32_t *sorted, size_t n, unsigned percent)
     return sorted[(n * percent + 99) / 100 - 1];
 }
 
-/* The last round trips as they came, and the percentiles of all that are
- * kept; ns. */
+/* How many round trips there were, and the percentiles of those that are kept;
+ * ns. */
 static void put_samples(FILE *out, struct way *w)
 {
     uint32_t ns[WAY_SAMPLES];
     uint64_t count;
     size_t n = way_samples(w, ns, WAY_SAMPLES, &count);
-    size_t first = n < PLOT_SAMPLES ? 0 : n - PLOT_SAMPLES;
 
-    fprintf(out, "\"count\": %" PRIu64 ", \"last\": [", count);
-    for (size_t i = first; i < n; i++)
-        fprintf(out, "%s%" PRIu32, i > first ? ", " : "", ns[i]);
-    fputc(']', out);
+    fprintf(out, "\"count\": %" PRIu64, count);
     if (n == 0)
         return;
     qsort(ns, n, sizeof *ns, by_number);

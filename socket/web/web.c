@@ -186,8 +186,8 @@ static void note_death(struct web *w)
     w->server = 0;
 }
 
-/* What we wait for. Not what whoever started us ignores, for us as well:
- * nohup(1), or a shell for what runs in the background. */
+/* What we wait for: none of those that were ignored when we were started, as
+ * nohup(1) does it, or a shell for what runs in the background. */
 static void choose_signals(sigset_t *signals)
 {
     static const int ends[] = {SIGTERM, SIGINT, SIGHUP};

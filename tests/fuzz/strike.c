@@ -517,8 +517,8 @@ static bool doorbell_makes_sense(const struct segment *s)
  * are already. futex(2) */
 static long sleepers(const struct segment *s)
 {
-    return syscall(SYS_futex, &s->head->doorbell, FUTEX_CMP_REQUEUE, 0, 1L,
-                   &s->head->doorbell, 0);
+    return syscall(SYS_futex, &s->head->doorbell, FUTEX_CMP_REQUEUE, 0,
+                   (long)INT_MAX, &s->head->doorbell, 0);
 }
 
 /* The server sleeps, and whoever posts will wake it. (That it counts as a waiter

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
-import { event, put, test, titles, toast, until } from './lab.mjs';
+import { event, put, rest, test, titles, toast, until } from './lab.mjs';
 
 const ONE = [{ title: 'Imported', start: '2026-11-24T09:00:00Z', end: '2026-11-24T10:00:00Z' }];
 const ICS = ['BEGIN:VCALENDAR', 'VERSION:2.0', 'PRODID:-//test//EN', 'BEGIN:VEVENT', 'UID:1@example.org',
@@ -68,8 +68,11 @@ test('files: what came in elsewhere is shown there', async t => {
   await give([at('2026-12-07', 'Next'), at('2027-02-01', 'Later'), at('2026-10-05', 'Past')]);
   await event(page, 'Next').waitFor();
   await page.click('#after');
-  await give([at('2027-02-01', 'Later')]); /* there before: nobody wants to go there */
+  await Promise.all([ /* there before: nobody wants to go there */
+    page.waitForResponse(r => /api\/events\?/.test(r.url())),
+    give([at('2027-02-01', 'Later')])]);
   await until('it is told', async () => /Imported: 0/.test(await toast(page)));
+  await rest(500);
   assert.match(await page.textContent('#range'), /^14/);
 });
 

@@ -32,12 +32,13 @@ const failure = answer => Object.assign(new Error(answer.error), answer);
  * answers wait. (A menu may swallow the release.) */
 export let held = null;
 let release = () => {};
-const letGo = () => setTimeout(() => { held = null; release(); }); /* the click comes first */
+/* The click comes first; a finger's is a task of its own. */
+const letGo = e => setTimeout(() => { held = null; release(); }, e.pointerType === 'touch' ? 50 : 0);
 addEventListener('pointerdown', e => {
-  if (e.target.closest('button, label, .column')) held ||= new Promise(r => { release = r; });
+  if (!e.button && e.target.closest('button, label, .column')) held ||= new Promise(r => { release = r; });
 }, true);
 for (const over of ['pointerup', 'pointercancel', 'blur']) addEventListener(over, letGo);
-addEventListener('pointermove', e => { if (held && !e.buttons) letGo(); });
+addEventListener('pointermove', e => { if (held && !e.buttons) letGo(e); });
 
 /* Called with what was asked, the journey and the time in ms. */
 let watcher = () => {};

@@ -117,7 +117,11 @@ function showTheirs(current, label, again) {
   const line = (who, what) => make('p', {}, make('b', {}, `${who}: `), what);
   const button = (name, onclick) => make('button', { type: 'button', onclick }, name);
   const row = make('p', { className: 'row' },
-    button(label, () => { if (again !== submit) event = theirs; /* for Undo */ expect = theirs.rev; again(); }),
+    button(label, () => {
+      if (again !== submit) event = theirs; /* for Undo */
+      expect = theirs.rev;
+      again();
+    }),
     button(text('takeTheirs'), () => { fill(theirs); event = theirs; expect = theirs.rev; clear(); }));
   const mine = { start: dateIn('start'), end: dateIn('end') };
   $('theirs').replaceChildren(text('changed'),
@@ -190,6 +194,7 @@ let length = 0;
 $('start').addEventListener('focus', () => { length = dateIn('end') - dateIn('start'); });
 $('start').addEventListener('change', () => {
   const start = dateIn('start');
+  forgive('end');
   if (typeof start !== 'string' && length > 0)
     put('end', new Date(start.getTime() + length));
 });

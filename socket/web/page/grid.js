@@ -26,7 +26,7 @@ function segment(e, day) {
   let to = e.end >= next ? MINUTES : clockOf(e.end);
   /* The hour that occurs twice in autumn: as long as it really lasts. */
   if (to <= from) to = Math.min(MINUTES, from + (e.end - e.start) / 60000);
-  return { event: e, from, to: Math.max(to, from + 1), before: e.start < day, after: e.end > next };
+  return { event: e, from: Math.min(from, MINUTES - LEAST), to: Math.max(to, from + 1), before: e.start < day, after: e.end > next };
 }
 
 /* Gives each piece its .lane, how many it has (.wide) of how many (.lanes),
@@ -68,7 +68,7 @@ function eventButton(p, open) {
     make('b', {}, e.title),
     `${p.before ? '…' : clock(e.start)} – ${p.after ? '…' : clock(e.end)}`);
   b.dataset.id = e.id;
-  b.style.top = `min(${p.from / MINUTES * 100}%, 100% - 1.1rem)`;
+  b.style.top = `${p.from / MINUTES * 100}%`;
   b.style.height = `${(p.to - p.from) / MINUTES * 100}%`;
   b.style.left = `${p.lane / p.lanes * 100}%`;
   b.style.width = `calc(${p.wide / p.lanes * 100}% - 2px)`;
@@ -179,9 +179,6 @@ export function draw(days, events, { open, create, known }) {
 export function showEvent(id) {
   const b = box.querySelector(`[data-id="${id}"]`);
   if (!b) return;
-  /* The grid only, not the whole page: then the grid if it isn't in sight. */
-  const at = b.getBoundingClientRect(), seen = box.getBoundingClientRect();
-  if (at.top < seen.top + 40 || at.bottom > seen.bottom) box.scrollTop += at.top - seen.top - box.clientHeight / 3;
   b.focus({ preventScroll: true });
   b.scrollIntoView({ block: 'nearest' });
   b.classList.add('found');

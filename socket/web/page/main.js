@@ -82,7 +82,7 @@ async function fetchDays(options) {
     state.rev = Math.max(state.rev, r.rev);
     if (state.up) banner();
     render();
-    searchAgain();
+    if ($('search').value) search();
     return true;
   } catch (e) {
     failed(e);
@@ -100,7 +100,7 @@ function go(day) {
 
 const rest = ms => new Promise(r => setTimeout(r, ms));
 let stale = false;              /* what is shown isn't what the store has */
-const NEVER = 999999999999999; /* no store comes to this revision */
+const NEVER = 1e15; /* no store comes to this revision */
 
 async function step() {
   const known = stale ? NEVER : state.rev;
@@ -139,14 +139,14 @@ async function follow() {
 
 /* It is drawn at once. The revision is taken only if it is the next one: else
  * somebody else's change, which we haven't seen, lies between. */
-function saved(e) {
+async function saved(e) {
   if (e.rev === state.rev + 1) state.rev = e.rev;
   /* Else we know already what became of it. */
-  if (e.rev >= state.rev) state.events = state.events.filter(x => x.id !== e.id).concat(e);
-  if (isIn(days(), e)) render();
-  else go(dayOf(e.start));
-  searchAgain();
+  if (e.rev >= state.rev || stale) state.events = state.events.filter(x => x.id !== e.id).concat(e);
   say(text('saved')(e.title));
+  if ($('search').value) search();
+  if (isIn(days(), e)) render();
+  else await go(dayOf(e.start));
   showEvent(e.id);
 }
 
@@ -161,6 +161,7 @@ function removed(e) {
   };
   state.events = state.events.filter(x => x.id !== e.id);
   render();
+  load({ quiet: true }); /* an older answer would bring it back */
   say(text('removed')(e.title), text('undo'), undo);
   $('toast').lastChild.focus();
 }
@@ -175,7 +176,8 @@ async function search() {
   if (wanted) {
     try {
       const all = await api.list(0, 0, { quiet: true });
-      if (asked() !== wanted) return;
+      /* Who is choosing from it isn't disturbed. */
+      if (asked() !== wanted || $('found').contains(document.activeElement)) return;
       const now = new Date(); /* what is past comes last */
       hits = all.events.filter(e => e.title.toLocaleLowerCase(language()).includes(wanted))
         .sort((a, b) => (a.end < now) - (b.end < now));
@@ -189,14 +191,10 @@ async function search() {
   $('none').hidden = !wanted;
 }
 
-/* What was found may have changed; who is choosing from it isn't disturbed. */
-function searchAgain() {
-  if ($('search').value && !$('found').contains(document.activeElement)) search();
-}
-
 /* ---- files ---- */
 
-/* What came in may be elsewhere: then the next of it is shown, else the last. */
+/* What came in may be elsewhere. If nothing is in sight, the next event of all
+ * is shown, else the last. */
 async function cameIn(n) {
   if (!await load() || !n || state.events.length) return;
   const { events } = await api.list(0, 0, { quiet: true });
