@@ -64,10 +64,12 @@ function within(ms, what, promise) {
 
 /* ---- the lab: a gateway, and the store behind it --------------------------- */
 
-/* Alive, and not only waiting to be reaped. */
+/* Alive, and not only waiting to be reaped. (Its first thread may wait for that
+ * while another one still ends, with all that the process has open.) */
 export function lives(pid) {
   try {
-    return !/^State:\s+Z/m.test(fs.readFileSync(`/proc/${pid}/status`, 'utf8'));
+    return !/^State:\s+Z/m.test(fs.readFileSync(`/proc/${pid}/status`, 'utf8'))
+      || fs.readdirSync(`/proc/${pid}/task`).length > 1;
   } catch { return false; }
 }
 
