@@ -99,7 +99,7 @@ function go(day) {
 /* ---- following the store ---- */
 
 const rest = ms => new Promise(r => setTimeout(r, ms));
-let stale = false;              /* what is shown isn't what the store has */
+let stale = false; /* what is shown isn't what the store has */
 const NEVER = 1e15; /* no store comes to this revision */
 
 async function step() {
