@@ -1,11 +1,12 @@
 /*
  * wait.c - see wait.h
  *
- * It needs _GNU_SOURCE for sched_getaffinity, and for sem_clockwait:
- * sem_timedwait knows no clock but CLOCK_REALTIME, which somebody may turn.
+ * It needs _GNU_SOURCE for sched_getaffinity.
  */
 #define _GNU_SOURCE
 #include "wait.h"
+
+#include "guard.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -199,19 +200,19 @@ int wait_sem(const struct wait *w, enum wait_step step, sem_t *sem,
              int slice_ms)
 {
     struct timespec at;
-    int r;
+    int err;
 
     if (step == WAIT_PLAIN) {
-        r = sem_wait(sem);
+        err = guard_sem_wait(sem, NULL);
     } else if (step == WAIT_TRY) {
-        r = sem_trywait(sem);
+        err = sem_trywait(sem) < 0 ? -errno : 0;
     } else {
         at = timespec_of(wait_until(w, slice_ms));
-        r = sem_clockwait(sem, CLOCK_MONOTONIC, &at);
+        err = guard_sem_wait(sem, &at);
     }
-    if (r == 0)
-        return 0;
-    return errno == EINTR ? -EINTR : -EAGAIN; /* or ETIMEDOUT */
+    if (err == -EFAULT)
+        (void)sem_init(sem, 1, 0); /* nobody else waits for it */
+    return err == 0 || err == -EINTR ? err : -EAGAIN; /* or -ETIMEDOUT */
 }
 
 int wait_for_room(struct wait_room *r, int fd)

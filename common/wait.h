@@ -110,7 +110,8 @@ struct wait_room {
 int wait_for_room(struct wait_room *r, int fd);
 
 /* One attempt to take a signal from a semaphore, as `step` says; a sleep lasts
- * slice_ms at most. 0; -EAGAIN none came; -EINTR. */
+ * slice_ms at most. 0; -EAGAIN none came; -EINTR. One that makes no sense to the
+ * C library is made new: nobody else may wait for it. */
 int wait_sem(const struct wait *w, enum wait_step step, sem_t *sem,
              int slice_ms);
 

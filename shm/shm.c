@@ -293,7 +293,7 @@ static int shm_srv_send(struct tp_server *srv, tp_peer to, const void *buf,
         return -EPIPE;
     box = box_of(s->head, s->base.max_msg, slot, REPLY);
     shm_box_put(box, s->ticket[slot], buf, len);
-    (void)sem_post(&box->bell); /* EOVERFLOW: scribbled over; a hint only */
+    (void)guard_sem_post(&box->bell); /* scribbled over? a hint only */
     return 0;
 }
 
@@ -361,7 +361,7 @@ static int shm_cli_send(struct tp_client *cli, const void *buf, size_t len,
     /* Release: who takes the bit also sees the ticket. */
     atomic_fetch_or_explicit(&c->head->rung, UINT64_C(1) << c->slots.slot,
                              memory_order_release);
-    (void)sem_post(&c->head->doorbell); /* EOVERFLOW: a hint only */
+    (void)guard_sem_post(&c->head->doorbell); /* a hint only */
     return 0;
 }
 

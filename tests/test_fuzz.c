@@ -6,7 +6,7 @@
  *   mutate/TARGET  many small changes of these files, made by random numbers
  *                  from a known start: the same ones each time
  *   live/...       a running server, honest clients, hostile ones: fuzz/live.c
- *   guard/...      shared memory that is cut short: common/guard.h
+ *   guard/...      shared memory that is cut short or spoilt: common/guard.h
  *
  * Environment: FUZZ_FILE=PATH replays this one file instead; FUZZ_SEED=N other
  * random numbers; FUZZ_TIMES=N so many times as many changes; FUZZ_SECONDS=N
@@ -19,8 +19,10 @@
 #include "fuzz/live.h"
 #include "guard.h"
 #include "harness.h"
+#include "wait.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
@@ -509,11 +511,135 @@ static void guard_no_more(const void *arg)
     unshare_it(&s);
 }
 
+/* One that the kernel isn't asked about in a way that it knows: the bit lies
+ * behind the count and the waiters, where glibc keeps which futex call to make. */
+static void spoil(sem_t *sem)
+{
+    uint32_t words[3] = {0, 1, UINT32_C(1) << 30}; /* one waits: wake it */
+
+    REQUIRE(sem_init(sem, 1, 0) == 0);
+    memcpy(sem, words, sizeof words);
+}
+
+static void wait_spoilt(struct shared *s)
+{
+    struct timespec soon;
+    sigset_t blocked;
+
+    clock_gettime(CLOCK_MONOTONIC, &soon);
+    soon.tv_sec++;
+    spoil((sem_t *)s->at);
+    EXPECT_INT(-EFAULT, guard_sem_wait((sem_t *)s->at, &soon));
+    spoil((sem_t *)s->at);
+    EXPECT_INT(-EFAULT, guard_sem_wait((sem_t *)s->at, NULL));
+    spoil((sem_t *)s->at);
+    EXPECT_INT(-EFAULT, guard_sem_post((sem_t *)s->at));
+    REQUIRE(pthread_sigmask(SIG_BLOCK, NULL, &blocked) == 0);
+    EXPECT_INT(0, sigismember(&blocked, SIGABRT));
+}
+
+/* The transport's wait makes it new: the next post is heard. */
+static void wait_again(struct shared *s)
+{
+    sem_t *sem = (sem_t *)s->at;
+    struct wait_policy policy;
+    struct wait w;
+
+    wait_policy_init(&policy, TP_BLOCK);
+    wait_begin(&w, &policy, 1000);
+    spoil(sem);
+    EXPECT_INT(-EAGAIN, wait_sem(&w, WAIT_SLEEP, sem, 1000));
+    EXPECT_INT(0, guard_sem_post(sem));
+    EXPECT_INT(0, wait_sem(&w, WAIT_SLEEP, sem, 1000));
+}
+
+static void wait_and_post(struct shared *s)
+{
+    REQUIRE(sem_init((sem_t *)s->at, 1, 0) == 0);
+    EXPECT_INT(0, guard_sem_post((sem_t *)s->at));
+    EXPECT_INT(0, guard_sem_wait((sem_t *)s->at, NULL));
+    EXPECT_INT(-ETIMEDOUT,
+               guard_sem_wait((sem_t *)s->at, &(struct timespec){0}));
+}
+
+static void abort_after_failure(struct shared *s)
+{
+    wait_spoilt(s);
+    abort();
+}
+
+static void abort_after_wait(struct shared *s)
+{
+    wait_and_post(s);
+    abort();
+}
+
+static void abort_after_post(struct shared *s)
+{
+    REQUIRE(sem_init((sem_t *)s->at, 1, 0) == 0);
+    EXPECT_INT(0, guard_sem_post((sem_t *)s->at));
+    abort();
+}
+
+static void *aborts(void *arg)
+{
+    (void)arg;
+    abort();
+}
+
+static void abort_beside(struct shared *s)
+{
+    pthread_t other;
+
+    (void)sem_init((sem_t *)s->at, 1, 0); /* can't fail */
+    REQUIRE(pthread_create(&other, NULL, aborts, NULL) == 0);
+    (void)guard_sem_wait((sem_t *)s->at, NULL);
+}
+
+static void *kills(void *arg)
+{
+    (void)kill(*(pid_t *)arg, SIGABRT);
+    return NULL;
+}
+
+static void kill_beside(struct shared *s)
+{
+    pthread_t other;
+    pid_t me = getpid();
+
+    (void)sem_init((sem_t *)s->at, 1, 0);
+    REQUIRE(pthread_create(&other, NULL, kills, &me) == 0);
+    (void)guard_sem_wait((sem_t *)s->at, NULL);
+}
+
+/* A semaphore that makes no sense to the C library isn't the end, as often as
+ * it happens; whatever else is abort, is. */
+static void guard_abort(const void *arg)
+{
+    int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    struct shared s;
+
+    (void)arg;
+    REQUIRE(null >= 0 && dup2(null, STDERR_FILENO) >= 0 && close(null) == 0);
+    share(&s);
+    guard_install();
+    EXPECT_INT(0, end_of(wait_and_post, &s));
+    EXPECT_INT(0, end_of(wait_spoilt, &s));
+    EXPECT_INT(0, end_of(wait_again, &s));
+    EXPECT_INT(SIGABRT, end_of(abort_after_failure, &s));
+    EXPECT_INT(SIGABRT, end_of(abort_after_wait, &s));
+    EXPECT_INT(SIGABRT, end_of(abort_after_post, &s));
+    EXPECT_INT(SIGABRT, end_of(abort_beside, &s));
+    EXPECT_INT(SIGABRT, end_of(kill_beside, &s));
+    unshare_it(&s);
+}
+
 static const struct test_case guard_cases[] = {
     {.name = "guard/puts-back", .run = guard_puts_back},
     {.name = "guard/threads", .run = guard_threads},
     {.name = "guard/no-room", .run = guard_no_room},
     {.name = "guard/no-more", .run = guard_no_more},
+    {.name = "guard/abort", .run = guard_abort},
 };
 
 #define GUARD_CASES (sizeof guard_cases / sizeof *guard_cases)

@@ -18,7 +18,7 @@
 #include <semaphore.h>
 #include <stdatomic.h>
 
-#define LIVE_CASES 7
+#define LIVE_CASES 8
 extern const struct test_case live_cases[LIVE_CASES];
 
 /* Looks for queues and segments that a case has left. */
@@ -62,7 +62,8 @@ live_strike strike_socket, strike_fifo, strike_mqueue, strike_shm;
 
 /* Beyond the threat model. */
 live_strike strike_all_slots;   /* scribbles over the whole segment */
-live_strike strike_libc;        /* also where the C library trusts it */
+live_strike strike_libc;        /* only where the C library trusts it */
+live_strike strike_everywhere;  /* scribbles there, too */
 live_strike strike_truncate;    /* cuts the segment */
 live_strike strike_reply_queue; /* garbage into another's replies */
 

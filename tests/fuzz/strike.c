@@ -630,11 +630,42 @@ static void shake(sem_t *sem)
     (void)syscall(SYS_futex, sem, FUTEX_WAKE, 1, NULL, NULL, 0); /* or nobody */
 }
 
-/* Everything at once, also what the server can't get over: what the C library
- * keeps in a semaphore, and pages that are gone when the kernel looks at them.
- * Then the C library ends the process. It doesn't ring, or it would be this
- * one. */
+/* From now on every call that the C library makes to the kernel for this
+ * semaphore is one that the kernel doesn't know. */
+static void spoil(sem_t *sem)
+{
+    uint32_t word;
+
+    memcpy(&word, (uint8_t *)sem + SEM_FRONT, sizeof word);
+    word |= UINT32_C(1) << 30;
+    memcpy((uint8_t *)sem + SEM_FRONT, &word, sizeof word);
+    shake(sem);
+}
+
+/* What makes the C library abort: semaphores that make no sense to it, and
+ * pages that are gone when the kernel looks at them. Nobody dies of it. */
 void strike_libc(struct live *live, struct live_tally *mine)
+{
+    struct segment s;
+
+    segment_open(&s);
+    live_open(live, PREPARED);
+    while (go_on(live, mine)) {
+        unsigned box = live_any() % (2 * LIVE_CLIENTS);
+
+        if (live_any() % 4 == 0)
+            EXPECT_INT(0, ftruncate(s.fd, 0));
+        live_pause(live_any() % 2000);
+        spoil(&s.head->doorbell);
+        spoil(&shm_box_at(s.head + 1, s.max_msg, box)->bell);
+        live_pause(live_any() % 2000);
+    }
+    segment_close(&s);
+}
+
+/* Everything at once, also what nobody gets over: a semaphore that makes the
+ * kernel do something else than was asked for, and sleep as long as it likes. */
+void strike_everywhere(struct live *live, struct live_tally *mine)
 {
     struct segment s;
 
