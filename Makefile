@@ -51,7 +51,7 @@ CHAPTERS = pipe/pipe fifo/fifo mqueue/mqueue mqueue/quota shm/shm socket/socket
 LIB = $(CHAPTERS) $(addprefix common/, transport rundir slots wait guard frame \
       cframe crc32 utf8 timestamp json schedule fileio journal_line journal_scan \
       journal_fresh journal_lock journal tokens store store_check wire server client)
-ICS = $(addprefix common/ics_, file line read rule value write zone)
+ICS = $(addprefix common/ics_, file line read rule series value write zone)
 CLI = $(ICS) $(addprefix common/, ipclab cmd cmd_serve cmd_events cmd_check cmd_web \
       exchange localtime week demo)
 BENCH = $(addprefix bench/, ipcbench options plan sweep case measure lab bare \

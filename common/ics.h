@@ -15,6 +15,7 @@
  *      ics_value.c   times, durations, titles
  *      ics_zone.c    time zones
  *      ics_rule.c    the dates of a rule
+ *      ics_series.c  the occurrences of an event
  *      ics_read.c    the events
  *      ics_write.c   the way back
  *

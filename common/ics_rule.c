@@ -252,7 +252,7 @@ static const char *unsupported(const struct rule *r, bool date)
 }
 
 /* The last possible date. A date for times isn't allowed, and means all day. */
-static const char *read_until(struct rule *r, const struct ics_series *s)
+static const char *read_until(struct rule *r, const struct ics_rule_ask *s)
 {
     char text[sizeof "20261123T090000Z" + 1];
     struct ics_when until;
@@ -466,7 +466,7 @@ static const char too_long[] =
 /* A date on its way out: false when it was the last. One that the clocks skip
  * may be too late, and one behind it not. */
 static bool hand_out(struct ics_file *f, struct rule *r,
-                     const struct ics_series *s, int64_t wall)
+                     const struct ics_rule_ask *s, int64_t wall)
 {
     f->steps -= DATE_STEPS;
     if (wall > r->until || r->count-- == 0)
@@ -481,7 +481,7 @@ static int64_t passed_over(int64_t at, int64_t from, int64_t step)
 }
 
 static const char *by_the_clock(struct ics_file *f, struct rule *r,
-                                const struct ics_series *s)
+                                const struct ics_rule_ask *s)
 {
     static const int64_t seconds[] = {1, 60, 3600};
     int64_t step = r->interval * seconds[r->freq], wall = s->start.wall;
@@ -496,7 +496,7 @@ static const char *by_the_clock(struct ics_file *f, struct rule *r,
 }
 
 static const char *by_the_day(struct ics_file *f, struct rule *r,
-                              const struct ics_series *s)
+                              const struct ics_rule_ask *s)
 {
     struct period p = period_of(r, day_of(s->start.wall));
     int64_t step = r->interval * p.width, days[YEAR_DAYS];
@@ -523,7 +523,7 @@ static const char *by_the_day(struct ics_file *f, struct rule *r,
 }
 
 bool ics_rule_dates(struct ics_file *f, const struct ics_prop *rrule,
-                    const struct ics_series *s)
+                    const struct ics_rule_ask *s)
 {
     struct rule r = {0};
     const char *fault = read_rule(rrule->value, &r);

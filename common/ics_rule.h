@@ -11,7 +11,7 @@
 typedef bool ics_take(int64_t wall, void *arg);
 
 /* What is asked of a rule. */
-struct ics_series {
+struct ics_rule_ask {
     const struct ics_zone *zone; /* where clock and calendar are */
     struct ics_when start;       /* what they show at the first date */
     int64_t from;                /* earlier dates may be passed over; not
@@ -26,7 +26,7 @@ struct ics_series {
  * more for a date.
  */
 bool ics_rule_dates(struct ics_file *f, const struct ics_prop *rrule,
-                    const struct ics_series *s);
+                    const struct ics_rule_ask *s);
 
 /* Does this rule go on for ever? */
 bool ics_rule_endless(const struct ics_prop *rrule);

@@ -85,6 +85,12 @@ int64_t ics_moment(const struct ics_zone *zone, int64_t wall)
     return before_ok && before < after ? before : after;
 }
 
+int64_t ics_when_moment(const struct ics_when *when,
+                        const struct ics_zone *zone)
+{
+    return ics_moment(when->utc ? &ics_utc : zone, when->wall);
+}
+
 /* ---- making ------------------------------------------------------------- */
 
 /* At the head of f->zones. */
@@ -179,7 +185,7 @@ static bool read_observance(struct ics_file *f, struct ics_zone *zone,
     const struct ics_prop *from = ics_find(begin, ICS_OFFSET_FROM);
     const struct ics_prop *to = ics_find(begin, ICS_OFFSET_TO);
     struct observance o = {.f = f, .zone = zone};
-    struct ics_series s = {
+    struct ics_rule_ask s = {
         .zone = &o.old, .from = INT64_MIN, .take = take_change, .arg = &o};
     const struct change *changes;
 

@@ -9,6 +9,7 @@
 #define IPCLAB_ICS_ZONE_H
 
 #include "ics_file.h"
+#include "ics_value.h"
 
 /* All VTIMEZONEs of a file, into f->zones. The caller frees (ics_zones_free),
  * also after an error. */
@@ -30,5 +31,9 @@ int64_t ics_wall(const struct ics_zone *zone, int64_t t);
 /* The first moment at which clocks there show `wall`; when they skip it, what
  * it would be had they not been changed. */
 int64_t ics_moment(const struct ics_zone *zone, int64_t wall);
+
+/* The same of a time in the file: in UTC when that is what it says. */
+int64_t ics_when_moment(const struct ics_when *when,
+                        const struct ics_zone *zone);
 
 #endif
