@@ -300,12 +300,14 @@ fuzz-run: $(FUZZERS)
 	$(Q)dir=/dev/shm; [ -d $$dir ] || dir=/tmp; \
 	FUZZ_DIR=`mktemp -d $$dir/ipclab-fuzz-XXXXXX` || exit 1; export FUZZ_DIR; \
 	trap 'rm -rf "$$FUZZ_DIR"' EXIT; trap 'exit 1' HUP INT TERM; \
-	for t in $(or $(TARGET),$(TARGETS)); do \
+	n=0; for t in $(or $(TARGET),$(TARGETS)); do \
 	    mkdir -p $(BUILD)/fuzz/found/$$t; echo "fuzz: $$t"; \
 	    $(BUILD)/fuzz/$$t $(if $(RUNS),-runs=$(RUNS),-max_total_time=$(SECONDS)) \
 	        -max_len=1500 -timeout=60 -print_final_stats=1 -verbosity=0 \
 	        -artifact_prefix=$(BUILD)/fuzz/failed-$$t- \
-	        $(BUILD)/fuzz/found/$$t tests/fuzz/corpus/$$t || exit 1; done
+	        $(BUILD)/fuzz/found/$$t tests/fuzz/corpus/$$t || \
+	        { echo "fuzz: $$n passed, 1 failed: $$t"; exit 1; }; \
+	    n=$$((n + 1)); done; echo "fuzz: $$n passed, 0 failed"
 
 # A server between honest and hostile clients, SECONDS for each case.
 fuzz-live: $(BUILD)/tests/test_fuzz
