@@ -15,6 +15,9 @@
  * the C library's own code lies in between, at its end: it has printed why, and
  * holds no lock when it raises SIGABRT. sigsetjmp doesn't save the signal mask,
  * for that would be a system call for each wait: the handler puts it back.
+ * sem_wait is still counted as a waiter: siglongjmp undoes that, for glibc runs
+ * the cleanups of the frames that it leaves. A page that is gone is SIGBUS there,
+ * inside this handler: so neither handler blocks the other's signal.
  *
  * A child made by fork has the table, the descriptors and the handlers, too.
  *

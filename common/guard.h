@@ -18,7 +18,7 @@
  *
  * Left out: a page that the hardware has lost; it stays the end. The line that
  * the C library writes to standard error before it aborts. A semaphore that was
- * overwritten so that the kernel sleeps longer than it was asked to.
+ * overwritten so that the call doesn't return: it sleeps, or spins.
  * Rests on: sigaction(2), posix_fallocate(3), mmap(2), sigsetjmp(3), futex(2).
  */
 #ifndef IPCLAB_GUARD_H

@@ -333,8 +333,7 @@ static bool collect_start(struct series *s)
         return false;
     if (s->rule && s->times.count > before)
         ics_note(&s->r->f, s->rule,
-                 "DTSTART isn't a date of its rule; taken "
-                 "too");
+                 "DTSTART isn't a date of its rule; taken too");
     return true;
 }
 

@@ -1,5 +1,7 @@
 /*
  * ics_series.h - events of a calendar, and the series that they may begin
+ *
+ * What ics_read.c has understood, and ics_series.c writes out.
  */
 #ifndef IPCLAB_ICS_SERIES_H
 #define IPCLAB_ICS_SERIES_H
@@ -42,7 +44,7 @@ struct ics_reader {
 
 /* Puts the events of one VEVENT into r->out: itself, or all its occurrences.
  * Every VEVENT of the file is known and in by_uid, for one may change what
- * another repeats. */
+ * another repeats. False: why is in r->f. */
 bool ics_series_write(struct ics_reader *r, const struct ics_vevent *v);
 
 #endif

@@ -211,7 +211,8 @@ int wait_sem(const struct wait *w, enum wait_step step, sem_t *sem,
         err = guard_sem_wait(sem, &at);
     }
     if (err == -EFAULT)
-        (void)sem_init(sem, 1, 0); /* nobody else waits for it */
+        (void)sem_init(sem, 1, 0); /* nobody else waits for it, and a post
+                                      that is lost now was only a hint */
     return err == 0 || err == -EINTR ? err : -EAGAIN; /* or -ETIMEDOUT */
 }
 

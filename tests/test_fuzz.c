@@ -512,7 +512,8 @@ static void guard_no_more(const void *arg)
 }
 
 /* One that the kernel isn't asked about in a way that it knows: the bit lies
- * behind the count and the waiters, where glibc keeps which futex call to make. */
+ * behind the count and the waiters, where glibc keeps which futex call to make
+ * (with 64 bits). */
 static void spoil(sem_t *sem)
 {
     uint32_t words[3] = {0, 1, UINT32_C(1) << 30}; /* one waits: wake it */
