@@ -264,6 +264,8 @@ int exchange_parse(struct exchange *x, const char *text, size_t len, char *why,
                    "it is a data file of ipclab, not a list of events; to make "
                    "one of it: ipclab --data FILE -t pipe export LIST.json");
     x->tree = json_parse(text, len, &line, fault, sizeof fault);
+    if (!x->tree && line == 0)
+        return -ENOMEM;
     return x->tree ? read_events(x, text, len, why, cap)
                    : bad(why, cap, "line %zu: %s", line, fault);
 }

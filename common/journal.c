@@ -247,18 +247,16 @@ static int cut_tail(struct journal *j, uint64_t good)
 static int start_file(struct journal *j)
 {
     char head[JOURNAL_LINE_MAX];
-    int len = journal_line_put_head(1, 0, head), err;
+    size_t len = journal_line_put_head(1, 0, head);
+    int err = cut_tail(j, 0);
 
-    if (len < 0)
-        return len;
-    err = cut_tail(j, 0);
     if (err == 0)
-        err = file_write(j->fd, head, (size_t)len);
+        err = file_write(j->fd, head, len);
     if (err != 0) {
         (void)file_cut(j->fd, 0); /* empty is as good as new */
         return err;
     }
-    j->bytes = (uint64_t)len;
+    j->bytes = len;
     return 0;
 }
 
@@ -545,13 +543,13 @@ void journal_close(struct journal *j)
 void journal_abandon(struct journal *j)
 {
     char header[JOURNAL_LINE_MAX];
-    int len = journal_line_put_head(1, 0, header);
+    size_t len = journal_line_put_head(1, 0, header);
     uint64_t found;
 
     /* While we hold the lock nobody else writes to it: fd is open only then.
      * Who waits for the lock will make the file again. */
-    if (j != NULL && j->made && j->fd >= 0 && len > 0 &&
-        name_fault(j, 0, &found) == NULL && found <= (uint64_t)len)
+    if (j != NULL && j->made && j->fd >= 0 &&
+        name_fault(j, 0, &found) == NULL && found <= len)
         (void)unlink(j->path); /* or it stays, empty: as good as new */
     journal_close(j);
 }

@@ -55,21 +55,16 @@ static void put(struct journal_fresh *f, const char *bytes, size_t len)
     f->bytes += len;
 }
 
-/* `len` is what journal_line_put gave. */
-static void put_line(struct journal_fresh *f, const char *line, int len)
-{
-    if (len >= 0)
-        put(f, line, (size_t)len);
-    else if (f->err == 0)
-        f->err = len;
-}
-
 void journal_fresh_put(struct journal_fresh *f,
                        const struct journal_record *rec)
 {
     char line[JOURNAL_LINE_MAX];
+    int len = journal_line_put(rec, line);
 
-    put_line(f, line, journal_line_put(rec, line));
+    if (len >= 0)
+        put(f, line, (size_t)len);
+    else if (f->err == 0)
+        f->err = len;
 }
 
 void journal_fresh_text(struct journal_fresh *f, const char *text, size_t len)
@@ -112,7 +107,7 @@ int journal_fresh_begin(struct journal_fresh **out, const char *name,
         goto fail;
     }
     f->err = copy_access(like, f->fd);
-    put_line(f, line, journal_line_put_head(next_id, seq, line));
+    put(f, line, journal_line_put_head(next_id, seq, line));
     *out = f;
     return 0;
 

@@ -20,34 +20,27 @@ static const char *const op_names[] = {"add", "update", "remove", "done"};
 
 /* ---- from record to bytes ------------------------------------------------ */
 
-/* The object as one line with its checksum into line[]: its length, or
- * -ENOMEM. Takes the object. */
-static int seal(cJSON *object, bool complete, char line[JOURNAL_LINE_MAX])
+/* The checksum, and the end of the line, behind `len` bytes of an object that
+ * isn't closed yet: the line's length. */
+static size_t seal(char line[JOURNAL_LINE_MAX], size_t len)
 {
-    int n = -ENOMEM;
-
-    /* cJSON wants 5 bytes more than it fills. */
-    if (complete && cJSON_PrintPreallocated(
-                        object, line, JOURNAL_LINE_MAX - CRC_LEN - 8, false)) {
-        size_t len = strlen(line) - 1; /* the closing brace goes to the end */
-        n = snprintf(line + len, JOURNAL_LINE_MAX - len,
+    int n = snprintf(line + len, JOURNAL_LINE_MAX - len,
                      ",\"crc\":\"%08" PRIx32 "\"}\n", crc32_of(line, len));
-        n += (int)len;
-    }
-    cJSON_Delete(object);
-    return n;
+
+    return len + (size_t)n;
 }
 
-int journal_line_put_head(uint32_t next_id, uint64_t seq,
-                          char line[JOURNAL_LINE_MAX])
+/* Numbers only: it needs no memory, and so it is always known what a head looks
+ * like. */
+size_t journal_line_put_head(uint32_t next_id, uint64_t seq,
+                             char line[JOURNAL_LINE_MAX])
 {
-    cJSON *o = cJSON_CreateObject();
-    bool ok = cJSON_AddStringToObject(o, "format", FORMAT) != NULL &&
-              cJSON_AddNumberToObject(o, "version", JOURNAL_VERSION) != NULL &&
-              cJSON_AddNumberToObject(o, "next_id", next_id) != NULL &&
-              cJSON_AddNumberToObject(o, "seq", (double)seq) != NULL;
+    int n = snprintf(line, JOURNAL_LINE_MAX,
+                     "{\"format\":\"" FORMAT "\",\"version\":%d,"
+                     "\"next_id\":%" PRIu32 ",\"seq\":%" PRIu64,
+                     JOURNAL_VERSION, next_id, seq);
 
-    return seal(o, ok, line);
+    return seal(line, (size_t)n);
 }
 
 static bool add_event(cJSON *o, const struct event *ev)
@@ -86,7 +79,12 @@ int journal_line_put(const struct journal_record *rec,
         ok = ok && cJSON_AddStringToObject(o, "sum", sum) != NULL;
     ok = ok && cJSON_AddStringToObject(o, "token", token) != NULL &&
          cJSON_AddNumberToObject(o, "seq", (double)rec->seq) != NULL;
-    return seal(o, ok, line);
+    /* cJSON wants 5 bytes more than it fills. */
+    ok = ok && cJSON_PrintPreallocated(o, line, JOURNAL_LINE_MAX - CRC_LEN - 8,
+                                       false);
+    cJSON_Delete(o);
+    /* What closes the object goes to the end. */
+    return ok ? (int)seal(line, strlen(line) - 1) : -ENOMEM;
 }
 
 /* ---- from bytes to record ------------------------------------------------ */
@@ -181,40 +179,43 @@ static bool get_record(const cJSON *o, struct journal_record *rec,
     return rec->op == JOURNAL_REMOVE || get_event(o, &rec->event, title);
 }
 
-static cJSON *parse_line(const char *text, size_t len)
+/* 0, and the tree is the caller's; -EBADMSG, -ENOMEM. */
+static int parse_line(const char *text, size_t len, cJSON **tree)
 {
     size_t line;
     char why[64];
 
-    return json_parse(text, len, &line, why, sizeof why);
+    *tree = json_parse(text, len, &line, why, sizeof why);
+    if (*tree != NULL)
+        return 0;
+    return line == 0 ? -ENOMEM : -EBADMSG;
 }
 
-const char *journal_line_get(const char *text, size_t len,
-                             struct journal_record *rec,
-                             char title[EVENT_TITLE_MAX + 1])
+int journal_line_get(const char *text, size_t len, struct journal_record *rec,
+                     char title[EVENT_TITLE_MAX + 1])
 {
     cJSON *tree;
-    bool ok;
+    int err = parse_line(text, len, &tree);
 
-    if (!journal_line_whole(text, len))
-        return "damaged (its checksum is wrong)";
-    tree = parse_line(text, len);
-    ok = tree != NULL && get_record(tree, rec, title);
+    if (err == 0 && !get_record(tree, rec, title))
+        err = -EBADMSG;
     cJSON_Delete(tree);
-    return ok ? NULL : "its checksum is right but its content isn't";
+    return err;
 }
 
 /* ---- the head ------------------------------------------------------------ */
 
-bool journal_line_get_head(const char *text, size_t len,
-                           struct journal_head *head)
+int journal_line_get_head(const char *text, size_t len,
+                          struct journal_head *head)
 {
-    cJSON *o = journal_line_whole(text, len) ? parse_line(text, len) : NULL;
-    const char *format = json_string(o, "format");
+    const char *format;
     uint64_t id = 0;
+    cJSON *o;
+    int err = parse_line(text, len, &o);
     bool ok;
 
     *head = (struct journal_head){0};
+    format = json_string(o, "format");
     ok = format != NULL && strcmp(format, FORMAT) == 0 &&
          json_number(o, "version", &head->version) == 0 &&
          json_number(o, "next_id", &id) == 0 &&
@@ -223,7 +224,9 @@ bool journal_line_get_head(const char *text, size_t len,
          id <= EVENT_COUNT_MAX + 1;
     cJSON_Delete(o);
     head->next_id = (uint32_t)id;
-    return ok;
+    if (err == 0 && !ok)
+        err = -EBADMSG;
+    return err;
 }
 
 bool journal_line_front(const char *text, size_t len)
@@ -236,9 +239,8 @@ bool journal_line_front(const char *text, size_t len)
 bool journal_line_newborn(const char *text, size_t len)
 {
     char head[JOURNAL_LINE_MAX];
-    int head_len = journal_line_put_head(1, 0, head);
 
-    if (head_len < 0 || len > (size_t)head_len)
+    if (len > journal_line_put_head(1, 0, head))
         return false;
     for (size_t i = 0; i < len; i++)
         if (text[i] != head[i] && text[i] != '\0')

@@ -49,24 +49,26 @@ struct journal_head {
     uint64_t seq;     /* compacted there; 0 = never */
 };
 
-/* A line with its checksum and '\n' into line[]: its length, or -ENOMEM. */
+/* A line with its checksum and '\n' into line[]: its length, or -ENOMEM; a head
+ * needs no memory. */
 int journal_line_put(const struct journal_record *rec,
                      char line[JOURNAL_LINE_MAX]);
-int journal_line_put_head(uint32_t next_id, uint64_t seq,
-                          char line[JOURNAL_LINE_MAX]);
+size_t journal_line_put_head(uint32_t next_id, uint64_t seq,
+                             char line[JOURNAL_LINE_MAX]);
 
 /* Does the line (`len` bytes without '\n') end with the right checksum of
  * itself: is it as it was written? */
 bool journal_line_whole(const char *text, size_t len);
 
-/* A line into *rec, its title into title[]: NULL, or what is wrong with it. */
-const char *journal_line_get(const char *text, size_t len,
-                             struct journal_record *rec,
-                             char title[EVENT_TITLE_MAX + 1]);
+/* A whole line into *rec, its title into title[]: 0; -EBADMSG its content isn't
+ * right; -ENOMEM. */
+int journal_line_get(const char *text, size_t len, struct journal_record *rec,
+                     char title[EVENT_TITLE_MAX + 1]);
 
-/* Is it a head, and of our version? *head says what was read in any case. */
-bool journal_line_get_head(const char *text, size_t len,
-                           struct journal_head *head);
+/* A whole line: is it a head, and of our version? 0; -EBADMSG it isn't; -ENOMEM.
+ * *head says what was read in any case. */
+int journal_line_get_head(const char *text, size_t len,
+                          struct journal_head *head);
 
 /* Are these `len` bytes the front of the head of a file that is quite new,
  * as far as they arrived on the disk? A power loss may leave NULs where they

@@ -157,14 +157,20 @@ static int scan_line(struct scan *s)
 {
     char title[EVENT_TITLE_MAX + 1];
     struct journal_record rec;
-    const char *fault = "damaged (its checksum is wrong)";
+    int err;
 
-    if (is_whole(&s->in))
-        fault = journal_line_get(s->in.text, s->in.kept, &rec, title);
-    if (fault == NULL && rec.seq <= s->last)
-        fault = "it is here a second time, or in the wrong place";
-    return fault != NULL ? show_bad(s, fault, is_torn(&s->in))
-                         : show_good(s, &rec);
+    if (!is_whole(&s->in))
+        return show_bad(s, "damaged (its checksum is wrong)", is_torn(&s->in));
+    err = journal_line_get(s->in.text, s->in.kept, &rec, title);
+    if (err == -EBADMSG)
+        return show_bad(s, "its checksum is right but its content isn't",
+                        false);
+    if (err != 0)
+        return err;
+    if (rec.seq <= s->last)
+        return show_bad(s, "it is here a second time, or in the wrong place",
+                        false);
+    return show_good(s, &rec);
 }
 
 /* The head is gone, and the file begins with a line. Nobody knows up to where
@@ -178,10 +184,11 @@ static int scan_headless(struct scan *s)
     return err == 0 ? scan_line(s) : err;
 }
 
-static bool get_head(const struct input *in, struct journal_head *head)
+static int get_head(const struct input *in, struct journal_head *head)
 {
     *head = (struct journal_head){0};
-    return is_whole(in) && journal_line_get_head(in->text, in->kept, head);
+    return is_whole(in) ? journal_line_get_head(in->text, in->kept, head)
+                        : -EBADMSG;
 }
 
 /* The first line: the head, or what stands there instead of it. */
@@ -193,12 +200,15 @@ static int scan_head(struct scan *s)
     char title[EVENT_TITLE_MAX + 1];
     struct journal_record rec;
     struct journal_head head;
+    int err = get_head(in, &head);
     char later[64];
 
-    if (get_head(in, &head)) {
+    if (err == 0) {
         s->compacted = head.seq;
         return show(s, (struct journal_line){.head = &head});
     }
+    if (err != -EBADMSG)
+        return err;
     if (head.version > JOURNAL_VERSION) { /* whole, and not for us to judge */
         (void)snprintf(later, sizeof later,
                        "its format is a later one, version %" PRIu64,
@@ -209,9 +219,12 @@ static int scan_head(struct scan *s)
         journal_line_newborn(in->text, in->kept))
         return show_bad(s, no_head, true); /* killed while it was made */
     s->compacted = UINT64_MAX;
-    if (is_whole(in) &&
-        journal_line_get(in->text, in->kept, &rec, title) == NULL)
+    err = is_whole(in) ? journal_line_get(in->text, in->kept, &rec, title)
+                       : -EBADMSG;
+    if (err == 0)
         return scan_headless(s);
+    if (err != -EBADMSG)
+        return err;
     return show_bad(s, no_head, false);
 }
 

@@ -278,10 +278,16 @@ cJSON *json_parse(const char *text, size_t len, size_t *line, char *why,
     cJSON *tree = NULL;
 
     if (scan_all(&s)) {
-        tree = cJSON_ParseWithLength(text, len);
         size_t marks = 0;
-        const char *found =
-            tree != NULL ? offence(tree, &marks) : "no memory to parse it";
+        const char *found;
+
+        tree = cJSON_ParseWithLength(text, len);
+        if (tree == NULL) {
+            *line = 0;
+            (void)snprintf(why, cap, "no memory to parse it");
+            return NULL;
+        }
+        found = offence(tree, &marks);
         if (found != NULL) {
             s = (struct scan){
                 .at = text, .end = text + len, .line = 1, .stop = marks};

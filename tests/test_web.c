@@ -44,6 +44,18 @@
     "\"start\":\"2026-11-23T09:00:00Z\",\"end\":\"2026-11-23T10:00:00Z\""
 #define EVENT "{\"title\":\"IPC\"," MONDAY "}"
 
+/* A sanitizer's malloc ends the program rather than give NULL. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define OWN_ALLOCATOR true
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define OWN_ALLOCATOR true
+#endif
+#endif
+#ifndef OWN_ALLOCATOR
+#define OWN_ALLOCATOR false
+#endif
+
 /* Of requests, as tell() takes them. */
 #define HOST "Host: 127.0.0.1:@\r\n"
 #define KEY  "Authorization: Bearer $\r\n"
@@ -496,6 +508,7 @@ static const struct {
      "GET /api/changes?rev=1&up=true&rev=2 HTTP/1.1\r\n" HOST KEY END},
     {400, "repeated-parameter",
      "GET /api/changes?rev=1&%72ev=1 HTTP/1.1\r\n" HOST KEY END},
+    /* such lengths the library refuses before door.c's bad-length can */
     {400, NULL, POST HOST KEY JSON "Content-Length: 5x\r\n" END "12345"},
     {400, NULL, POST HOST KEY JSON "Content-Length: -1\r\n" END},
     {400, NULL, POST HOST KEY JSON "Content-Length: +5\r\n" END "12345"},
@@ -1461,6 +1474,42 @@ static void test_no_room(const void *arg)
     stop_web(&w);
 }
 
+/* The data file is taken away: no change is made any more, even when the file
+ * is back; what is there can be read. The next server goes on. */
+static void test_read_only(const void *arg)
+{
+    static const char *const changes[][3] = {
+        {"POST", "/api/events", EVENT},
+        {"PUT", "/api/events/1", "{\"title\":\"a\",\"rev\":1," MONDAY "}"},
+        {"DELETE", "/api/events/1", NULL},
+        {"POST", "/api/import", "[{\"title\":\"b\"," MONDAY "}]"},
+    };
+    char file[300], away[310];
+    struct web w = start_web();
+
+    (void)arg;
+    snprintf(file, sizeof file, "%.200s/data/ipclab/default.jsonl",
+             harness_dir());
+    snprintf(away, sizeof away, "%s.away", file);
+    REQUIRE_INT(201, ask(&w, "POST", "/api/events", EVENT));
+    REQUIRE_INT(0, rename(file, away));
+    for (size_t i = 0; i < LEN(changes); i++) {
+        ask(&w, changes[i][0], changes[i][1], changes[i][2]);
+        expect_code(503, "read-only", changes[i][0]);
+        EXPECT(strstr(string("error"), "isn't there any more") != NULL);
+    }
+    REQUIRE_INT(0, rename(away, file));
+    EXPECT_INT(503, ask(&w, "POST", "/api/events", EVENT));
+    EXPECT_INT(200, ask(&w, "GET", "/api/events", NULL));
+    EXPECT_STR("IPC", string("events.0.title"));
+    EXPECT_INT(1, (long long)number("rev"));
+    stop_web(&w);
+    w = start_web();
+    EXPECT_INT(201, ask(&w, "POST", "/api/events", EVENT));
+    EXPECT_INT(2, (long long)number("rev"));
+    stop_web(&w);
+}
+
 /* A stopped store keeps nobody from ending the gateway. */
 static void test_stopped_end(const void *arg)
 {
@@ -1623,6 +1672,77 @@ static void test_half_imported(const void *arg)
     stop_web(&w);
     kill(server.pid, SIGTERM);
     EXPECT_INT(0, end_of(&server));
+}
+
+/* From now on the gateway may have so many bytes of data: with 1 it keeps what
+ * it has, and gets no more. (Not with 0: Linux takes that for the hard limit,
+ * although getrlimit(2) doesn't say so.) */
+static void set_memory(const struct web *w, rlim_t bytes)
+{
+    struct rlimit r;
+
+    REQUIRE_INT(0, prlimit(w->p.pid, RLIMIT_DATA, NULL, &r));
+    r.rlim_cur = bytes < r.rlim_max ? bytes : r.rlim_max;
+    REQUIRE_INT(0, prlimit(w->p.pid, RLIMIT_DATA, &r, NULL));
+}
+
+/* The head of a request that brings it; until the gateway has room for it. */
+static void announce(const struct web *w, int fd, const char *calendar)
+{
+    char head[300];
+
+    snprintf(head, sizeof head,
+             "POST /api/import HTTP/1.1\r\n" HOST KEY
+             "Expect: 100-continue\r\nContent-Type: text/calendar\r\n"
+             "Content-Length: %zu\r\n" END,
+             strlen(calendar));
+    tell(w, fd, head);
+    hear_until(fd, "\r\n\r\n");
+    EXPECT(!strncmp(got.text, "HTTP/1.1 100", 12));
+}
+
+/* The gateway has no memory for a long list: it says so, and goes on. (It isn't
+ * the one that has taken the events in: that has memory now. And whoever asks
+ * has a connection already: a new one takes a stack.) */
+static void test_no_memory(const void *arg)
+{
+    struct web w;
+    char *text;
+    int fd;
+
+    (void)arg;
+    if (OWN_ALLOCATOR) {
+        harness_skip("without memory a sanitizer ends the program");
+        return;
+    }
+    w = start_web();
+    text = many_events();
+    REQUIRE_INT(200, end(begin(&w, "POST", "/api/import", text)));
+    free(text);
+    stop_web(&w);
+    w = start_web();
+    fd = begin(&w, "GET", "/api/ping", "");
+    REQUIRE_INT(200, hear(fd));
+    set_memory(&w, 1);
+    put_head(&w, fd, "GET", "/api/export", 0);
+    hear(fd);
+    expect_code(500, "no-memory", "an export");
+    set_memory(&w, RLIM_INFINITY);
+    text = many_events();
+    announce(&w, fd, text);
+    set_memory(&w, 1);
+    put(fd, text);
+    hear(fd);
+    expect_code(500, "no-memory", "a calendar");
+    set_memory(&w, RLIM_INFINITY);
+    put_head(&w, fd, "POST", "/api/events", strlen(EVENT));
+    put(fd, EVENT);
+    EXPECT_INT(201, hear(fd));
+    EXPECT_INT(MANY + 1, (long long)number("rev"));
+    EXPECT_INT(200, ask(&w, "GET", "/api/ping", NULL));
+    close(fd);
+    free(text);
+    stop_web(&w);
 }
 
 /* ---- bad guests --------------------------------------------------------- */
@@ -1875,6 +1995,7 @@ static const struct test_case cases[] = {
     {"changes", test_changes, NULL, 0},
     {"dying", test_dying, NULL, 60},
     {"no-room", test_no_room, NULL, 0},
+    {"read-only", test_read_only, NULL, 0},
     {"stopped-end", test_stopped_end, NULL, 0},
     {"stopped", test_stopped, NULL, 60},
     {"turns", test_turns, NULL, 60},
@@ -1882,6 +2003,7 @@ static const struct test_case cases[] = {
     {"paged", test_paged, NULL, 60},
     {"switched", test_switched, NULL, 60},
     {"half-imported", test_half_imported, NULL, 60},
+    {"no-memory", test_no_memory, NULL, 0},
     {"crowd", test_crowd, NULL, 60},
     {"hung-up", test_hung_up, NULL, 60},
     {"killed", test_killed, NULL, 0},

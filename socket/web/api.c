@@ -97,6 +97,8 @@ static bool parse_body(struct call *c, const struct route *r)
     c->in = json_parse(c->rq->body, c->rq->len, &line, why, sizeof why);
     if (c->in)
         return true;
+    if (line == 0)
+        return call_refuse(c, REPLY_NO_MEMORY, NULL, why);
     (void)snprintf(text, sizeof text, "line %zu: %s", line, why);
     return call_refuse(c, REPLY_BAD_JSON, NULL, text);
 }
