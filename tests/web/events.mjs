@@ -2,7 +2,7 @@
  * events.mjs - making, changing and removing events, and all that goes wrong
  */
 import assert from 'node:assert/strict';
-import { box, closed, event, put, rest, save, test, titles, toast, typeEvent, until } from './lab.mjs';
+import { answered, box, closed, event, holdBack, put, rest, save, test, titles, toast, typeEvent, until } from './lab.mjs';
 
 /* It has been told of a change. */
 const heard = page => page.waitForResponse(r => /api\/changes/.test(r.url()));
@@ -303,14 +303,80 @@ test('mouse: drawn on the grid, upwards too, and a change of others waits', asyn
   assert.equal(await page.locator('.draft').count(), 0);
 });
 
+const PHONE = { viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true };
 test('finger: a tap on a narrow screen makes an hour', async t => {
-  const page = await t.page(await t.lab(), { viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true });
+  const page = await t.page(await t.lab(), PHONE);
   const c = await box(page.locator('.column'));
 
   await page.touchscreen.tap(c.x + c.width / 2, c.y + c.height * 10.4 / 24);
   await page.waitForSelector('#form[open]');
   assert.equal(await page.inputValue('#start'), '2026-11-25T10:00');
   assert.equal(await page.inputValue('#end'), '2026-11-25T11:00');
+});
+
+test('finger: an answer that comes in between is drawn after the tap', async t => {
+  const lab = await t.lab();
+  await put(lab, 'Pressed', '2026-11-25T10:00:00Z', '2026-11-25T11:00:00Z');
+  const page = await t.still(lab, PHONE);
+
+  await holdBack(page);
+  for (const [title, hour, opened] of [['On it', 11, 'Pressed'], ['On the grid', 13, '']]) {
+    /* Drawn too early, it would lie under the finger. */
+    await put(lab, title, `2026-11-25T${hour - 1}:00:00Z`, `2026-11-25T${hour + 1}:00:00Z`);
+    await answered(page);
+    await page.evaluate(() => addEventListener('pointerdown', window.answers.shift(), { once: true }));
+    const c = await box(page.locator('.column'));
+    await page.touchscreen.tap(c.x + c.width / 4, c.y + c.height * (hour + 0.5) / 24);
+    await page.waitForSelector('#form[open]');
+    assert.equal(await page.inputValue('#title'), opened);
+    await page.clock.runFor(40); /* so late the click may come */
+    assert.ok(!(await titles(page)).includes(title), 'drawn under the finger');
+    await page.clock.runFor(10);
+    await shown(page, title);
+    await page.keyboard.press('Escape');
+    await closed(page);
+  }
+});
+
+test('toast: goes when it is read, and stays as long as it is needed', async t => {
+  const page = await t.still(await t.lab());
+  const goesAfter = async ms => {
+    await page.clock.runFor(ms - 1);
+    assert.notEqual(await toast(page), '', `gone before ${ms} ms`);
+    await page.clock.runFor(1);
+    assert.equal(await toast(page), '', `still there after ${ms} ms`);
+  };
+  const add = async () => {
+    await page.keyboard.press('n');
+    await page.fill('#title', 'Exam');
+    await page.keyboard.press('Enter');
+    await until('it is saved', async () => /is saved/.test(await toast(page)));
+  };
+  const remove = async () => {
+    await page.keyboard.press('Enter'); /* it has the focus */
+    await page.press('#remove', 'Enter');
+    await until('it is removed', async () => /Undo/.test(await toast(page)));
+  };
+
+  await add();
+  await goesAfter(8000);
+  await add();
+  await remove(); /* and its time counts from here */
+  await page.focus('#add');
+  await goesAfter(15000);
+  await add();
+  await remove();
+  await page.clock.runFor(20000);
+  assert.match(await toast(page), /Undo/, 'taken away under the fingers');
+  await page.focus('#add');
+  await page.clock.runFor(1000);
+  assert.equal(await toast(page), '');
+
+  await add();
+  await page.setInputFiles('#file', { name: 'a.json', mimeType: '', buffer: Buffer.from('[]') });
+  await until('it is told', async () => /Imported: 0/.test(await toast(page)));
+  await page.clock.fastForward('10:00:00');
+  assert.match(await toast(page), /Imported: 0/);
 });
 
 test('safety: a title is text, whatever stands in it', async t => {

@@ -5,6 +5,7 @@
  *                   what f returns says why it was skipped
  *   bench.lab()     `ipclab web` in folders of its own, ended by its pid
  *   bench.page()    a tab on it, in the wanted time zone, language and size
+ *   bench.still()   the same, whose clock is moved by the test
  *   until(...)      waits for something to become true, never for ever
  *
  * Run by run.sh. From the environment: IPCLAB_BIN, WEB_TESTS (the folder with
@@ -205,8 +206,8 @@ class Bench {
   }
 
   /* A tab, and in it the page with the store's answer drawn. `now: null` leaves
-   * it the real clock; prepare(page) comes before anything is loaded, drawn(page)
-   * waits. */
+   * it the real clock, and its timers; prepare(page) comes before anything is
+   * loaded, drawn(page) waits. */
   async page(lab, { now = NOW, link = lab.link, prepare, drawn = known, ...options } = {}) {
     const context = await this.browser.newContext({
       viewport: { width: 1280, height: 860 }, locale: 'en-GB', timezoneId: 'Europe/Berlin',
@@ -215,12 +216,14 @@ class Bench {
     this.contexts.push(context);
     context.setDefaultTimeout(WAIT_MS);
     const page = await context.newPage();
-    if (now) await page.addInitScript(standStill, Date.parse(now));
-    /* What fades away after 8 s stays: no machine is too slow to read it. */
-    await page.addInitScript(() => {
-      const later = window.setTimeout;
-      window.setTimeout = (f, ms, ...args) => later(f, ms >= 8000 ? 1e9 : ms, ...args);
-    });
+    if (now) {
+      await page.addInitScript(standStill, Date.parse(now));
+      /* What fades away after 8 s stays: no machine is too slow to read it. */
+      await page.addInitScript(() => {
+        const later = window.setTimeout;
+        window.setTimeout = (f, ms, ...args) => later(f, ms >= 8000 ? 1e9 : ms, ...args);
+      });
+    }
     page.on('pageerror', e => this.noise.push(e.stack));
     page.on('console', m => {
       /* The browser's own line about a 409 or a 503, which are wanted. */
@@ -230,6 +233,14 @@ class Bench {
     await prepare?.(page);
     await page.goto(link, { waitUntil: 'commit' });
     await drawn(page);
+    return page;
+  }
+
+  /* The same, but its time goes on by page.clock.runFor() alone. A click of the
+   * mouse isn't over without it (api.js), so press keys. */
+  async still(lab, options) {
+    const page = await this.page(lab, { ...options, now: null, prepare: p => p.clock.install({ time: NOW }) });
+    await page.clock.pauseAt('2026-11-25T11:00:00Z'); /* it went on while it was loaded */
     return page;
   }
 
@@ -324,6 +335,26 @@ export async function put(lab, title, start, end) {
   const e = await lab.api('POST', 'events', { title, start, end });
   assert.equal(e.status, 201, e.error);
   return e;
+}
+
+/* From now on an answer about whole days comes to the page only when it is let
+ * come: letCome(page) waits for the oldest one, and when it returns the page has
+ * done with it what it does. */
+export const holdBack = page => page.evaluate(() => {
+  const ask = window.fetch;
+  window.answers = [];
+  window.fetch = async (url, options) => {
+    const reply = await ask(url, options);
+    if (!/events\?from=[^&]*T23:00/.test(url)) return reply; /* midnight in Berlin */
+    const { ok } = reply, answer = await reply.json();
+    await new Promise(r => { window.answers.push(r); });
+    return { ok, json: async () => answer };
+  };
+});
+export const answered = page => page.waitForFunction(() => window.answers.length > 0);
+export async function letCome(page) {
+  await answered(page);
+  await page.evaluate(() => { window.answers.shift()(); });
 }
 
 /* Not the empty grid that stands there until the store has answered. */

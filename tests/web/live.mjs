@@ -2,7 +2,7 @@
  * live.mjs - changes of others, servers that go and come, and five ways there
  */
 import assert from 'node:assert/strict';
-import { TEST_MS, addEvent, event, figure, put, rest, save, test, titles, toast, typeEvent, until } from './lab.mjs';
+import { TEST_MS, addEvent, answered, event, figure, holdBack, letCome, put, rest, save, test, titles, toast, typeEvent, until } from './lab.mjs';
 
 const DAY = ['2026-11-24T09:00:00Z', '2026-11-24T10:00:00Z'];
 const banner = page => page.$eval('#banner', b => (b.hidden ? '' : b.textContent));
@@ -65,15 +65,19 @@ test('live: two tabs show the same, also what both saved at once', async t => {
   }
 });
 
-test('live: what others did just before our own change is seen, too', async t => {
-  const lab = await t.lab();
+/* A page whose question for changes is held back until open() is called. */
+async function deaf(t, lab) {
   let open;
   const gate = new Promise(r => { open = r; });
-  /* The page's question for changes is held back until both have happened. */
   const page = await t.page(lab, { prepare: p => p.route('**/api/changes*', async route => {
     await gate;
     await route.continue().catch(() => {}); /* the page may be gone by then */
   }) });
+  return { page, open };
+}
+
+test('live: what others did just before our own change is seen, too', async t => {
+  const lab = await t.lab(), { page, open } = await deaf(t, lab);
 
   await page.waitForSelector('.way');
   await put(lab, 'Theirs', ...DAY);
@@ -82,6 +86,28 @@ test('live: what others did just before our own change is seen, too', async t =>
   open();
   await event(page, 'Theirs').waitFor();
   assert.deepEqual((await titles(page)).sort(), ['Ours', 'Theirs']);
+});
+
+test('live: what we have removed is not brought back by an older answer', async t => {
+  const lab = await t.lab(), { rev } = await put(lab, 'Removed', ...DAY);
+  const { page, open } = await deaf(t, lab);
+
+  await event(page, 'Removed').waitFor();
+  await holdBack(page);
+  await page.click('#today');
+  await answered(page); /* and the event is in it */
+  await event(page, 'Removed').click();
+  await page.click('#remove');
+  await until('it has gone', async () => (await titles(page)).length === 0);
+  await letCome(page);
+  assert.deepEqual(await titles(page), [], 'the older answer has brought it back');
+  await letCome(page);
+  assert.deepEqual(await titles(page), []);
+  /* And when it has heard of all changes, and only waits for the next one. */
+  const next = page.waitForRequest(r => r.url().includes(`changes?rev=${rev + 1}&`));
+  open();
+  await next;
+  assert.deepEqual(await titles(page), []);
 });
 
 /* A page with one event, and another one being typed. */
