@@ -68,7 +68,7 @@ static int read_failed(int err, const char *why, const char *path)
 {
     int code = cmd_fail(err, why, "cannot read '%s'", path);
 
-    return code == CMD_DATA ? code : CMD_IO;
+    return code == CMD_DATA || err == -ENOMEM ? code : CMD_IO;
 }
 
 /* Is there only the torn line? */
@@ -130,10 +130,13 @@ static int in_the_way(const char *to)
 }
 
 static int repair_failed(int err, const char *why, const char *path,
-                         const char *to)
+                         const char *to, bool made)
 {
     int code;
 
+    if (made)
+        return cmd_fail(err, NULL, "'%s' is made, but to look at it failed",
+                        to);
     if (err == -EBUSY)
         return cmd_fail(err, why, "cannot repair '%s'", path);
     if (err == -EEXIST)
@@ -183,7 +186,7 @@ int cmd_repair(const struct cli *cli)
     if (err < 0 && v.unread)
         return read_failed(err, why, path);
     if (err < 0)
-        return repair_failed(err, why, path, to);
+        return repair_failed(err, why, path, to, v.made);
     print_survey(to, &v);
     putchar('\n');
     return say_repaired(path, &v);

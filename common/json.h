@@ -15,9 +15,9 @@
 
 /*
  * Parse exactly one JSON value of `len` bytes. The tree is the caller's
- * (cJSON_Delete). NULL when it isn't strict JSON: *line is then the line of
- * the first offence, from 1, and why[cap] one short sentence; 0 when there was
- * no memory.
+ * (cJSON_Delete). NULL: *line is the line of the first offence, from 1, and
+ * why[cap] one short sentence; *line 0: it may be strict JSON, but there was no
+ * memory to parse it.
  */
 cJSON *json_parse(const char *text, size_t len, size_t *line, char *why,
                   size_t cap);

@@ -367,5 +367,6 @@ int store_repair(const struct store_opts *opts, const char *to,
     if (err == 0)
         err = copy_lines(&s, to);
     end(&s);
+    out->made = err == 0;
     return err == 0 ? look_at_copy(to, out) : err;
 }

@@ -32,6 +32,7 @@ struct store_survey {
     bool torn;              /* the last one was a torn line */
     bool writing;           /* there is one, but somebody is writing it */
     bool unread;            /* after an error: it was met in reading */
+    bool made;              /* after an error: the copy is there */
     long holder;            /* pid of who has the file; 0 = nobody, -1 = ? */
 };
 

@@ -14,6 +14,7 @@
  */
 #include "client.h"
 #include "server.h"
+#include "store_check.h"
 #include "world.h"
 
 #include <cjson/cJSON.h>
@@ -382,6 +383,37 @@ static void store_no_memory(const struct param *p)
     store_close(st);
 }
 
+/* A file is repaired or it isn't: for want of memory no line is dropped. */
+static void repair_no_memory(const struct param *p)
+{
+    char path[200], to[200];
+    struct store_opts opts = {.path = path};
+    struct store_survey v;
+    struct store *st;
+    int err = -1;
+
+    (void)p;
+    cJSON_InitHooks(&(cJSON_Hooks){__wrap_malloc, free});
+    snprintf(path, sizeof path, "%s/data/gaps.jsonl", harness_dir());
+    snprintf(to, sizeof to, "%s/data/copy.jsonl", harness_dir());
+    st = store_at_last(path);
+    for (uint64_t token = 1; token <= 5; token++)
+        add_at_last(st, token);
+    store_close(st);
+    for (int left = 0; err != 0; left++) {
+        REQUIRE(left < 10000);
+        memory(left, 0);
+        err = store_repair(&opts, to, NULL, NULL, &v);
+        memory(INT_MAX, 0);
+        REQUIRE(err == 0 || err == -ENOMEM);
+        EXPECT_INT(0, v.unread ? 0 : (long long)v.faults);
+        EXPECT_INT(v.made, access(to, F_OK) == 0);
+        if (err != 0)
+            (void)unlink(to);
+    }
+    EXPECT_INT(5, (long long)v.events);
+}
+
 /* ---- the server ------------------------------------------------------------- */
 
 #define MSG 1000 /* max_msg: of no other allocation */
@@ -482,6 +514,7 @@ static const struct check opening[] = {{"null", check_null, 0, NULL},
 
 static const struct check others[] = {
     {"store/no-memory", store_no_memory, 0, NULL},
+    {"repair/no-memory", repair_no_memory, 0, NULL},
     {"server/no-memory", server_no_memory, 0, NULL},
     {0}};
 

@@ -1687,15 +1687,14 @@ static void set_memory(const struct web *w, rlim_t bytes)
 }
 
 /* The head of a request that brings it; until the gateway has room for it. */
-static void announce(const struct web *w, int fd, const char *calendar)
+static void announce(const struct web *w, int fd, const char *list)
 {
     char head[300];
 
     snprintf(head, sizeof head,
              "POST /api/import HTTP/1.1\r\n" HOST KEY
-             "Expect: 100-continue\r\nContent-Type: text/calendar\r\n"
-             "Content-Length: %zu\r\n" END,
-             strlen(calendar));
+             "Expect: 100-continue\r\n" JSON "Content-Length: %zu\r\n" END,
+             strlen(list));
     tell(w, fd, head);
     hear_until(fd, "\r\n\r\n");
     EXPECT(!strncmp(got.text, "HTTP/1.1 100", 12));
@@ -1733,7 +1732,7 @@ static void test_no_memory(const void *arg)
     set_memory(&w, 1);
     put(fd, text);
     hear(fd);
-    expect_code(500, "no-memory", "a calendar");
+    expect_code(500, "no-memory", "a list");
     set_memory(&w, RLIM_INFINITY);
     put_head(&w, fd, "POST", "/api/events", strlen(EVENT));
     put(fd, EVENT);

@@ -130,7 +130,7 @@ static int read_line(const char *text, size_t len, uint32_t id,
     cJSON *line = json_parse(text, len, &where, why, sizeof why);
     const char *op = json_string(line, "op");
     uint64_t about;
-    int err = line ? 0 : -EBADMSG;
+    int err = line ? 0 : where ? -EBADMSG : -ENOMEM;
 
     if (!err && op && json_number(line, "id", &about) == 0 && about == id) {
         bool there = strcmp(op, "remove") != 0;

@@ -110,6 +110,20 @@ test('live: what we have removed is not brought back by an older answer', async 
   assert.deepEqual(await titles(page), []);
 });
 
+test('live: what we have saved is not taken away by an older answer', async t => {
+  const { page, open } = await deaf(t, await t.lab());
+
+  await holdBack(page);
+  await page.click('#today');
+  await answered(page); /* and it is empty */
+  await addEvent(page, 'Saved', '2026-11-25T14:00', '2026-11-25T15:00');
+  await letCome(page);
+  assert.deepEqual(await titles(page), ['Saved'], 'the older answer has taken it away');
+  await letCome(page); /* it was asked again */
+  assert.deepEqual(await titles(page), ['Saved']);
+  open();
+});
+
 /* A page with one event, and another one being typed. */
 async function typing(t, lab) {
   await put(lab, 'Before', ...DAY);
