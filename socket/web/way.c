@@ -124,7 +124,7 @@ static void after_call(struct way *w, int result)
     close_way(w);
     (void)snprintf(why, sizeof why,
                    "the server that we forked is gone, and a %s can't be "
-                   "opened again",
+                   "opened again: choose another way",
                    w->t->name);
     set_why(w, w->once ? why : sentence_of(result));
 }

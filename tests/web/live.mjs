@@ -2,7 +2,7 @@
  * live.mjs - changes of others, servers that go and come, and five ways there
  */
 import assert from 'node:assert/strict';
-import { TEST_MS, addEvent, answered, event, figure, holdBack, letCome, put, rest, save, test, titles, toast, typeEvent, until } from './lab.mjs';
+import { TEST_MS, addEvent, answered, closed, event, figure, holdBack, letCome, put, rest, save, test, titles, toast, typeEvent, until } from './lab.mjs';
 
 const DAY = ['2026-11-24T09:00:00Z', '2026-11-24T10:00:00Z'];
 const banner = page => page.$eval('#banner', b => (b.hidden ? '' : b.textContent));
@@ -160,6 +160,29 @@ test('store gone: the page says so, keeps what is typed, and goes on', async t =
   await event(page, 'Typed with care').waitFor();
   assert.match(lab.cli('list'), /Before[^]*Typed with care/);
   await until('the pipe is out', async () => page.locator('.way input[value=pipe]').isDisabled());
+});
+
+test('store gone: over the pipe another way is chosen, and the title is kept', async t => {
+  const lab = await t.lab(), page = await t.page(lab);
+
+  await page.check('.way input[value=pipe]');
+  await page.waitForSelector('.way.chosen input[value=pipe]');
+  await page.click('#add');
+  await typeEvent(page, 'Typed with care', '2026-11-25T09:00', '2026-11-25T10:00');
+  await lab.kill(lab.store);
+  await lab.serve();
+  await page.click('#save');
+  await until('it says what to do', async () => /choose another way/.test(await page.textContent('#form-error')));
+  await page.keyboard.press('Escape');
+  await closed(page);
+  await page.check('.way input[value=shm]');
+  await page.waitForSelector('.way.chosen input[value=shm]');
+  await page.click('#add');
+  assert.equal(await page.inputValue('#title'), 'Typed with care');
+  await save(page);
+  await event(page, 'Typed with care').waitFor();
+  await page.click('#add');
+  assert.equal(await page.inputValue('#title'), '', 'it has been saved');
 });
 
 test('store gone: a page that is opened then waits, and asks now and then', async t => {

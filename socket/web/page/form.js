@@ -88,9 +88,11 @@ function show(e) {
   $('title').select();
 }
 
-/* In spring an hour isn't there, and a start in it is the next one. */
+/* In spring an hour isn't there, and a start in it is the next one. What failed
+ * has its title still. */
 export function openNew(start, end) {
-  fill({ title: '', start, end: end > start ? end : new Date(start.getTime() + 3600000) });
+  const title = event || !$('form-error').textContent ? '' : $('title').value;
+  fill({ title, start, end: end > start ? end : new Date(start.getTime() + 3600000) });
   show(null);
 }
 export const openEvent = e => { fill(e); show(e); };
@@ -141,8 +143,7 @@ function refused(e, label, again) {
   } else complain(e.field, hooks.failed(e));
 }
 
-/* An answer that was lost on its way: the same once more, with the same token,
- * is done once. */
+/* An answer was lost: the same once more, with the same token, is done once. */
 function tokenFor(wanted) {
   const key = JSON.stringify([turn, event?.id, expect, wanted]);
   if (sent.key !== key) sent = { key, token: api.token() };
